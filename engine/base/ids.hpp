@@ -1,0 +1,31 @@
+// Strong ids: numbers that can not be mixed up.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+
+namespace ringcast {
+
+struct ShardIndex {
+  std::uint32_t value = 0;
+  auto operator<=>(const ShardIndex&) const = default;
+};
+
+// A place in a slot_map. Any thread may carry it and compare it; only the owner of the map may look
+// it up, and finds nothing once the thing is gone, because the generation has moved on.
+struct SlotId {
+  std::uint32_t index = 0;
+  std::uint32_t generation = 0;  // 0: no such thing
+  auto operator<=>(const SlotId&) const = default;
+  explicit operator bool() const { return generation != 0; }
+};
+
+// A connection as other shards and threads know it.
+struct ConnectionId {
+  ShardIndex shard;
+  SlotId slot;
+  auto operator<=>(const ConnectionId&) const = default;
+};
+
+}  // namespace ringcast

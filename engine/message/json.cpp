@@ -1,0 +1,93 @@
+#include "message/json.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <array>
+
+namespace ringcast {
+
+namespace {
+
+// simdjson's parser owns buffers that grow to the largest document seen; one a thread is enough.
+simdjson::dom::parser& parser() {
+  thread_local simdjson::dom::parser instance;
+  return instance;
+}
+
+std::size_t depth_of(simdjson::dom::element element) {
+  std::size_t deepest = 0;
+  if (element.is_object()) {
+    for (auto field : element.get_object().value_unsafe())
+      deepest = std::max(deepest, depth_of(field.value));
+    return deepest + 1;
+  }
+  if (element.is_array()) {
+    for (auto child : element.get_array().value_unsafe())
+      deepest = std::max(deepest, depth_of(child));
+    return deepest + 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<Payload> check_payload(std::string_view text, JsonShape shape, std::string_view field) {
+  auto& json = parser();
+  // The stage-one pass of simdjson bounds its own stack, so a document nested a million times is an
+  // error here and not a recursion in depth_of().
+  if (json.capacity() < text.size() || json.max_depth() != kJsonDepthMax) {
+    const auto allocated = json.allocate(std::max<std::size_t>(text.size(), 4'096), kJsonDepthMax);
+    if (allocated != simdjson::SUCCESS)
+      return {Errc::unavailable, fmt::format("{}: no memory to read {} bytes", field, text.size())};
+  }
+  simdjson::dom::element root;
+  const auto error = json.parse(text.data(), text.size(), true).get(root);
+  if (error == simdjson::DEPTH_ERROR ||
+      (error == simdjson::SUCCESS && depth_of(root) > kJsonDepthMax))
+    return {Errc::validation,
+            fmt::format("{}: nested deeper than {} levels", field, kJsonDepthMax)};
+  if (error != simdjson::SUCCESS)
+    return {Errc::validation,
+            fmt::format("{}: not valid JSON: {}", field, simdjson::error_message(error))};
+  if (shape == JsonShape::object && !root.is_object())
+    return {Errc::validation, fmt::format("{}: is not a JSON object", field)};
+
+  if (text.find_first_of("\r\n") == std::string_view::npos) {
+    const auto first = text.find_first_not_of(" \t");
+    const auto last = text.find_last_not_of(" \t");
+    return std::make_shared<const std::string>(text.substr(first, last - first + 1));
+  }
+  std::string minified(text.size(), '\0');
+  std::size_t length = 0;
+  if (simdjson::minify(text.data(), text.size(), minified.data(), length) != simdjson::SUCCESS)
+    return {Errc::validation, fmt::format("{}: not valid JSON", field)};
+  minified.resize(length);
+  return std::make_shared<const std::string>(std::move(minified));
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  std::size_t plain_from = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(text, plain_from, i - plain_from);
+    plain_from = i + 1;
+    if (byte == '"' || byte == '\\')
+      (out += '\\') += text[i];
+    else
+      out += fmt::format("\\u{:04x}", byte);
+  }
+  out.append(text, plain_from);
+  out += '"';
+}
+
+void append_json_field(std::string& out, std::string_view name, std::string_view value) {
+  if (!out.empty() && out.back() != '{') out += ',';
+  append_json_string(out, name);
+  out += ':';
+  append_json_string(out, value);
+}
+
+}  // namespace ringcast

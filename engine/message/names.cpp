@@ -1,0 +1,115 @@
+#include "message/names.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::string_view kReserved[] = {"connected", "subscribed", "unsubscribed", "published",
+                                          "error",     "ping",       "pong",         "gap",
+                                          "position",  "ack",        "call",         "auth"};
+
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+bool is_part_character(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '.' || c == '~' || c == '-';
+}
+
+Error invalid(std::string_view field, std::string_view what) {
+  return {Errc::validation, fmt::format("{}: {}", field, what)};
+}
+
+// C1 controls are two octets in UTF-8: C2 80 to C2 9F.
+bool has_control(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_control(text[i])) return true;
+    if (static_cast<unsigned char>(text[i]) == 0xc2 && i + 1 < text.size() &&
+        static_cast<unsigned char>(text[i + 1]) < 0xa0)
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_valid_utf8(std::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
+Result<void> check_room(std::string_view room, std::string_view field) {
+  if (room.empty()) return invalid(field, "is empty, expected 1 to 255 octets");
+  if (room.size() > kRoomBytesMax)
+    return invalid(field, fmt::format("has {} octets, expected 1 to 255", room.size()));
+  if (room.front() == ':' || room.back() == ':')
+    return invalid(field, "begins or ends with a colon");
+  if (room.find('*') != std::string_view::npos)
+    return invalid(field, "contains '*', which stands only in grants");
+  if (!is_valid_utf8(room)) return invalid(field, "is not valid UTF-8");
+  if (has_control(room)) return invalid(field, "contains a control character");
+  return {};
+}
+
+Result<void> check_part(std::string_view part, std::string_view field) {
+  if (part.empty() || part.size() > kPartBytesMax)
+    return invalid(field, fmt::format("has {} characters, expected 1 to 120", part.size()));
+  if (!std::all_of(part.begin(), part.end(), is_part_character))
+    return invalid(field, "has a character outside A-Z a-z 0-9 _ . ~ -");
+  return {};
+}
+
+bool is_reserved_event_type(std::string_view type) {
+  return std::find(std::begin(kReserved), std::end(kReserved), type) != std::end(kReserved) ||
+         type.starts_with("presence:") || type.starts_with("ringcast:");
+}
+
+Result<void> check_event_type(std::string_view type, std::string_view field) {
+  if (type.empty() || type.size() > kEventTypeBytesMax)
+    return invalid(field, fmt::format("has {} octets, expected 1 to 128", type.size()));
+  if (!is_valid_utf8(type)) return invalid(field, "is not valid UTF-8");
+  if (has_control(type)) return invalid(field, "contains a control character");
+  if (is_reserved_event_type(type))
+    return invalid(field, fmt::format("'{}' is reserved for the engine's own messages", type));
+  return {};
+}
+
+std::string_view namespace_of(std::string_view room) { return room.substr(0, room.find(':')); }
+
+std::string_view module_of(std::string_view event_type) {
+  return event_type.substr(0, event_type.find('.'));
+}
+
+Result<std::string> room_for(std::string_view tenant) {
+  if (auto checked = check_part(tenant, "tenantId"); !checked) return checked.error();
+  return fmt::format("tenant:{}", tenant);
+}
+
+Result<std::string> room_for(std::string_view tenant, std::string_view module) {
+  if (auto checked = check_part(tenant, "tenantId"); !checked) return checked.error();
+  if (auto checked = check_part(module, "module"); !checked) return checked.error();
+  return fmt::format("tenant:{}:{}", tenant, module);
+}
+
+Result<TenantRoom> parse_room(std::string_view room) {
+  constexpr std::string_view kPrefix = "tenant:";
+  if (!room.starts_with(kPrefix)) return invalid("room", "is no tenant's: expected 'tenant:{id}'");
+  const std::string_view rest = room.substr(kPrefix.size());
+  const std::size_t colon = rest.find(':');
+  TenantRoom parsed{std::string(rest.substr(0, colon)), ""};
+  if (auto checked = check_part(parsed.tenant, "tenantId"); !checked) return checked.error();
+  if (colon != std::string_view::npos) {
+    parsed.module = rest.substr(colon + 1);
+    if (auto checked = check_part(parsed.module, "module"); !checked) return checked.error();
+  }
+  return parsed;
+}
+
+}  // namespace ringcast
