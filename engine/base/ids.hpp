@@ -28,4 +28,8 @@ struct ConnectionId {
   auto operator<=>(const ConnectionId&) const = default;
 };
 
+// Specialised as true beside each type that may travel between threads (message/mail.hpp).
+template <class T>
+inline constexpr bool crosses_threads = false;
+
 }  // namespace ringcast

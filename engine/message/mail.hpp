@@ -1,0 +1,199 @@
+// Everything that travels between threads. Plain values, moved through mailboxes
+// (queue/mailbox.hpp).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "message/event.hpp"
+#include "message/outbox_row.hpp"
+
+namespace ringcast {
+
+// Who asked, and which of its questions it was. The answer goes to the shard of the connection; a
+// connection that is gone by then is a counted no-op.
+struct ReplyTo {
+  ConnectionId connection;
+  std::uint64_t tag = 0;
+};
+
+// ---- to a home shard ----------------------------------------------------------------------------
+
+// From the source: the event has its offset. From others: home gives it one.
+struct PublishMail {
+  Event event;
+  std::optional<ReplyTo> reply_to;  // none: the source
+  std::string user;                 // of the publisher, for idempotency_key
+  std::string idempotency_key;
+  bool id_given = false;
+};
+
+struct SubscribeMail {
+  std::string room;
+  ReplyTo reply_to;  // the subscriber
+  std::optional<Position> recover;
+};
+
+// The shard has no subscriber of the room any more.
+struct LeaveMail {
+  std::string room;
+  ShardIndex shard;
+};
+
+// A user begins or ends to view a room on one connection.
+struct PresenceMail {
+  enum class Action : std::uint8_t { join, leave, list };
+  std::string room;
+  std::string user;
+  ReplyTo reply_to;
+  Action action = Action::join;
+  std::string after;        // list: users after this one
+  std::uint32_t limit = 0;  // list
+};
+
+// The source has (re)opened its store: `store` rooms of this epoch are numbered from floor on and
+// were delivered up to top; ready once the replay is over.
+struct StoreStateMail {
+  Epoch epoch;
+  Offset floor = 0;
+  Offset top = 0;
+  bool ready = false;
+};
+
+// The source has handed over everything up to here.
+struct StorePositionMail {
+  Offset offset = 0;
+};
+
+// Answer to IsRecordedMail.
+struct RecordedMail {
+  Position position;
+  bool recorded = false;
+};
+
+// ---- from a home shard to a delivering shard, all through one Sender
+// ------------------------------
+
+struct DeliverMail {
+  EventRef event;
+};
+
+// The answer to a SubscribeMail. `missed` comes before anything live.
+struct SubscribedMail {
+  std::string room;
+  ReplyTo reply_to;
+  Position at;                    // where the client's position starts
+  std::optional<bool> recovered;  // only if it asked
+  std::shared_ptr<const std::vector<EventRef>> missed;
+  bool stored = false;         // the room's namespace is `store`: position frames concern it
+  bool numbered = true;        // false: namespace without history, no offset and epoch
+  std::optional<Error> error;  // then nothing else counts
+};
+
+// The numbering of a room began anew under live subscriptions.
+struct EpochMail {
+  std::string room;
+  Position at;
+};
+
+// Something is missing for the subscribers of this shard: exclusive from, inclusive to.
+struct GapMail {
+  enum class Reason : std::uint8_t { overflow, expired, conflated, shard };
+  std::string room;
+  Offset from = 0;
+  Offset to = 0;
+  Reason reason = Reason::overflow;
+};
+
+// Volatile: who is in the room now; the last one wins.
+struct PresenceUpdateMail {
+  std::string room;
+  std::uint32_t count = 0;
+  bool listed = false;  // `users` is the full list
+  std::vector<std::string> users;
+  std::vector<std::string> joined;
+  std::vector<std::string> left;
+};
+
+// All `store` rooms whose home is this shard are complete up to here.
+struct HomePositionMail {
+  ShardIndex home;
+  Position at;
+};
+
+struct PresenceListMail {
+  ReplyTo reply_to;
+  std::string room;
+  std::vector<std::string> users;
+  std::uint32_t count = 0;
+  std::string next;  // empty: no more
+};
+
+// ---- answers to a connection
+// ----------------------------------------------------------------------
+
+// To a PublishMail or an AppendMail.
+struct PublishedMail {
+  ReplyTo reply_to;
+  std::string room;
+  Result<Appended> outcome = Error{};
+};
+
+// To a ReadNowMail.
+struct ReadNow {
+  std::uint64_t published = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t skipped = 0;
+  std::optional<double> oldest_pending_seconds;
+};
+struct ReadNowAnswerMail {
+  ReplyTo reply_to;
+  Result<ReadNow> outcome = Error{};
+};
+
+// Close every connection with this reason, then end.
+struct StopMail {
+  bool restart = false;  // 1012 instead of 1001
+};
+
+using ShardMail =
+    std::variant<std::monostate, PublishMail, SubscribeMail, LeaveMail, PresenceMail,
+                 StoreStateMail, StorePositionMail, RecordedMail, DeliverMail, SubscribedMail,
+                 EpochMail, GapMail, PresenceUpdateMail, HomePositionMail, PresenceListMail,
+                 PublishedMail, ReadNowAnswerMail, StopMail>;
+
+// ---- to the source
+// --------------------------------------------------------------------------------
+
+struct AppendMail {
+  PlainRow row;
+  ReplyTo reply_to;
+};
+
+// Read one window of at most `limit` rows now.
+struct ReadNowMail {
+  std::uint32_t limit = 0;
+  ReplyTo reply_to;
+};
+
+// Has any daemon recorded this position? Asked by a home shard for a subscriber that is ahead of
+// it.
+struct IsRecordedMail {
+  Position position;
+  ShardIndex home;
+};
+
+using SourceMail = std::variant<std::monostate, AppendMail, ReadNowMail, IsRecordedMail, StopMail>;
+
+template <>
+inline constexpr bool crosses_threads<ShardMail> = true;
+template <>
+inline constexpr bool crosses_threads<SourceMail> = true;
+
+}  // namespace ringcast

@@ -1,0 +1,61 @@
+// A row of the outbox, as a store read it and before anybody has judged it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "message/event.hpp"
+
+namespace ringcast {
+
+// Text fields are as the application wrote them: envelope.hpp decides whether they are good.
+struct OutboxRow {
+  enum class Kind : std::uint8_t { envelope = 0, plain = 1 };
+
+  std::int64_t id = 0;
+  Offset offset = 0;     // its position: fixed, the same on every node and after every crash
+  std::string event_id;  // text of a UUID, if the writer was careful
+  Kind kind = Kind::envelope;
+  std::int64_t version = 1;
+  std::string tenant_id;
+  std::string aggregate_type;
+  std::string aggregate_id;
+  std::string event_type;
+  std::optional<std::string> room;  // none: the tenant's room and its module's; else this one alone
+  std::string exclude_user;
+  std::string conflation_key;
+  std::string occurred_at;          // RFC 3339, or SQLite's form of it
+  std::string payload;              // empty if payload_bytes is above the limit: it is not fetched
+  std::uint64_t payload_bytes = 0;  // what the table holds
+};
+
+// A row that can not be delivered, and why. Its neighbours go on.
+struct FailedRow {
+  std::int64_t id = 0;
+  std::string event_id;
+  std::string reason;  // one of a few words: invalid, too_large, reserved_type, wrong_namespace
+  std::string error;   // the sentence that names the field
+};
+
+// A publish into a `store` room, on its way into the outbox as a row of kind `plain`.
+struct PlainRow {
+  Uuid event_id;
+  std::string room;
+  std::string event_type;
+  Payload data;
+  std::string exclude_user;
+  std::string conflation_key;
+  std::string user;             // who publishes; empty: the server API
+  std::string idempotency_key;  // empty: none
+  bool id_given = false;        // the publisher chose event_id, so it deduplicates too
+};
+
+// What became of it, once committed.
+struct Appended {
+  Uuid id;                       // of a repeat: that of the first
+  std::optional<Offset> offset;  // where it exists by the commit (SQLite)
+  Epoch epoch;                   // empty without offset
+};
+
+}  // namespace ringcast

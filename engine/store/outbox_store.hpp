@@ -1,0 +1,79 @@
+// The interface behind which SQLite and PostgreSQL are the same outbox.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "message/outbox_row.hpp"
+
+namespace ringcast {
+
+// Rows that are delivered together, in order, at positions that no crash changes any more.
+struct Window {
+  std::vector<OutboxRow> rows;    // ascending offsets; empty: nothing new
+  Offset top = 0;                 // after these rows, everything up to here was delivered
+  bool more = false;              // read on at once
+  bool ours = true;               // this daemon recorded it; false: another did
+  bool begins_after_gap = false;  // rows of it were deleted meanwhile: history starts behind it
+};
+
+struct StoreState {
+  Epoch epoch;       // random, made with the database, renewed by restore, failover, rebase
+  Offset floor = 0;  // positions >= floor can be recovered once the replay is over
+};
+
+struct Backlog {
+  std::uint64_t rows = 0;  // committed and not yet read by this daemon
+  std::optional<double> oldest_seconds;
+};
+
+// Thread: outbox. One object a daemon, made by wiring, used by store/source.hpp alone. Calls block,
+// each bounded by the store's own time-outs, and may be made only after open() succeeded. After an
+// error of kind `unavailable` the connection is considered lost: the source calls open() again.
+class OutboxStore {
+ public:
+  enum class Read : std::uint8_t { record, recorded_only };
+
+  virtual ~OutboxStore() = default;
+
+  // Connects, migrates or checks the schema, and puts the cursor `history` back in time, but at
+  // most replay_bytes_max of payload: next() then first gives the windows recorded since.
+  virtual Result<StoreState> open(std::chrono::seconds history, std::uint64_t replay_bytes_max) = 0;
+
+  // Connects again after `unavailable` without moving the cursor: rows already given do not come
+  // again, unless the epoch has changed.
+  virtual Result<StoreState> reopen() = 0;
+
+  // The window after the cursor, and moves the cursor behind it. With `record`, one that nobody has
+  // recorded yet is recorded, durably, before it is returned. `limit` <= 8,191 rows.
+  virtual Result<Window> next(Read read, std::uint32_t limit) = 0;
+
+  // Whether next() still gives windows that were recorded before open().
+  [[nodiscard]] virtual bool replaying() const = 0;
+
+  // Rows that can not be delivered. Idempotent: daemons and restarts report the same row again.
+  virtual Result<void> fail(std::span<const FailedRow> rows) = 0;
+
+  // One transaction for all of them; an outcome each, in order. CONFLICT: the same key, other
+  // bytes.
+  virtual Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) = 0;
+
+  virtual Result<bool> is_recorded(Offset offset) = 0;
+  virtual Result<Backlog> backlog() = 0;
+
+  // Sleeping. arm() says what to poll for (appended to `fds`) and until when at the latest; after
+  // poll() returned, woke() looks at the answers and says whether next() is worth a call.
+  virtual Instant arm(std::vector<pollfd>& fds, Instant now) = 0;
+  virtual bool woke(std::span<const pollfd> fds, Instant now) = 0;
+
+  [[nodiscard]] virtual std::string describe() const = 0;  // without secrets, for log and /readyz
+};
+
+}  // namespace ringcast
