@@ -19,7 +19,7 @@ void with_default_namespaces(Config& config) {
   if (!has(config, "tenant")) {
     NamespaceConfig tenant;
     tenant.name = "tenant";
-    tenant.history = config.store.url.empty() ? History::memory : History::store;
+    tenant.history = config.store.url.empty() ? HistoryKind::memory : HistoryKind::store;
     config.namespaces.insert(config.namespaces.begin(), tenant);
   }
   if (!has(config, "*")) {

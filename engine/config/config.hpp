@@ -12,7 +12,7 @@
 
 namespace ringcast {
 
-enum class History : std::uint8_t { none, memory, store };
+enum class HistoryKind : std::uint8_t { none, memory, store };
 enum class SlowPolicy : std::uint8_t { disconnect };  // drop_oldest and latest follow
 enum class BackendWish : std::uint8_t { automatic, io_uring, epoll };
 
@@ -45,7 +45,7 @@ struct AuthConfig {
 
 struct NamespaceConfig {
   std::string name;  // what stands before a room's first colon; "*": all that are not named
-  History history = History::memory;
+  HistoryKind history = HistoryKind::memory;
   std::uint32_t history_size = 100;
   std::uint32_t history_ttl_s = 300;
   std::uint32_t recover_max = 1'000;
@@ -85,13 +85,14 @@ struct LimitsConfig {
   std::uint32_t target_bytes_max = 8'192;
   std::uint64_t body_bytes_max = 1ULL << 20;
   std::uint32_t rooms_per_connection_max = 128;
+  std::uint64_t reply_bytes_max = 1ULL << 20;  // answers that wait for one blocked socket
   std::uint32_t header_timeout_s = 10;
   std::uint32_t body_timeout_s = 30;
   std::uint32_t idle_timeout_s = 60;  // keep-alive between requests
   std::uint32_t ping_interval_s = 25;
   std::uint32_t pong_timeout_s = 10;
   std::uint32_t errors_max = 20;     // answered errors a connection, then it is closed
-  std::uint32_t pipeline_max = 16;   // requests of one connection that wait for answers
+  std::uint32_t linger_s = 5;          // an ended connection's last octets and the peer's FIN
   std::uint32_t write_stall_s = 10;  // a socket that takes nothing for so long is closed
 };
 
