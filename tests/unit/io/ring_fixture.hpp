@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -24,6 +25,10 @@ inline std::ostream& operator<<(std::ostream& out, Backend backend) {
 }
 
 inline Instant soon(Millis after) { return SystemClock{}.now() + after; }
+
+// A sleep that should be one may be interrupted, for example by the kernel's late work on a ring
+// that the test before has destroyed in this thread; one that spins comes back thousands of times.
+inline constexpr std::uint64_t kInterruptionsMax = 5;
 
 struct Ends {
   FileDescriptor near;  // for the ring
