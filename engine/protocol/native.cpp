@@ -238,7 +238,7 @@ NativeRequest read_request(Fields& fields, std::string& problems) {
     return SubscribeRequest{std::move(room), read_recover(fields, problems)};
   }
   if (type == "auth")
-    return AuthRequest{fields.text("token", std::string::npos - 1, Need::required)};
+    return AuthRequest{fields.text("token", kRequestTokenBytesMax, Need::required)};
   if (!type.empty()) fields.wrong("type", "unknown type");
   return PingRequest{};
 }

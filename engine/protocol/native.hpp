@@ -18,6 +18,7 @@ inline constexpr std::size_t kRequestFieldsMax = 16;      // of one object, know
 inline constexpr std::size_t kRequestKeyBytesMax = 255;   // key, idempotencyKey
 inline constexpr std::size_t kRequestEpochBytesMax = 64;  // visible ASCII without '.' and ','
 inline constexpr std::size_t kRequestUserBytesMax = 255;  // `after` of a presence list
+inline constexpr std::size_t kRequestTokenBytesMax = 16'384;
 inline constexpr std::uint32_t kPresencePageMax = 1'000;  // `limit` of a presence list
 inline constexpr std::uint32_t kPresencePageDefault = 100;
 
