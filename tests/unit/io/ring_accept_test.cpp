@@ -11,7 +11,7 @@ namespace ringcast::io {
 
 using RingAccept = RingTest;
 INSTANTIATE_TEST_SUITE_P(, RingAccept, ::testing::Values(Backend::io_uring, Backend::epoll),
-                         ::testing::PrintToStringParamName());
+                         &name_of);
 
 TEST_P(RingAccept, NamesTheListenerOfEachConnection) {
   const auto first = listen_on("127.0.0.1:0", 1);

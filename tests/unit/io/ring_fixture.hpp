@@ -20,8 +20,8 @@
 
 namespace ringcast::io {
 
-inline std::ostream& operator<<(std::ostream& out, Backend backend) {
-  return out << backend_name(backend);
+inline std::string name_of(const ::testing::TestParamInfo<Backend>& test) {
+  return std::string(backend_name(test.param));
 }
 
 inline Instant soon(Millis after) { return SystemClock{}.now() + after; }

@@ -16,7 +16,7 @@ class RingLifetime : public RingTest {
   }
 };
 INSTANTIATE_TEST_SUITE_P(, RingLifetime, ::testing::Values(Backend::io_uring, Backend::epoll),
-                         ::testing::PrintToStringParamName());
+                         &name_of);
 
 TEST_P(RingLifetime, SaysWhatItRunsOn) {
   EXPECT_TRUE(ring->describe().starts_with(backend_name(GetParam()))) << ring->describe();

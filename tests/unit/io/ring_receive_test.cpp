@@ -4,7 +4,7 @@ namespace ringcast::io {
 
 using RingReceive = RingTest;
 INSTANTIATE_TEST_SUITE_P(, RingReceive, ::testing::Values(Backend::io_uring, Backend::epoll),
-                         ::testing::PrintToStringParamName());
+                         &name_of);
 
 TEST_P(RingReceive, DeliversMoreThanABufferInOrder) {
   const Client a = client(listen_on("127.0.0.1:0"));

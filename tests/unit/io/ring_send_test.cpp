@@ -62,7 +62,7 @@ class RingSend : public RingTest {
   int short_sends = 0;
 };
 INSTANTIATE_TEST_SUITE_P(, RingSend, ::testing::Values(Backend::io_uring, Backend::epoll),
-                         ::testing::PrintToStringParamName());
+                         &name_of);
 
 TEST_P(RingSend, ReportsNothingForWholeSends) {
   std::vector<Ends> all(1'000);
