@@ -1,0 +1,208 @@
+#include "pg/pg_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ensure.hpp"
+#include "base/log.hpp"
+#include "pg/epoch.hpp"
+#include "pg/migration.hpp"
+
+namespace ringcast::pg {
+
+namespace {
+
+constexpr std::chrono::seconds kKeepUpEvery{10};
+constexpr std::chrono::seconds kLeavesEvery{3'600};
+constexpr std::chrono::seconds kLeavesRetry{60};
+constexpr std::chrono::seconds kWindowsKeptMin{86'400};
+
+const Statement kPrune = {"prune", R"sql(
+delete from ringcast.reader_window where (source, no) in (
+  select source, no from ringcast.reader_window
+  where source = 'outbox' and at < clock_timestamp() - make_interval(secs => $1::float8)
+    and no < (select max(no) from ringcast.reader_window where source = 'outbox')
+  order by at limit 10000))sql"};
+
+const Statement kFail = {"fail", R"sql(
+insert into ringcast.failed (source, id, event_id, state, reason, error, attempts)
+select 'outbox', id, nullif(event_id, '')::uuid, 2, reason, error, 1
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as t(id, event_id, reason, error)
+on conflict (source, id) do nothing)sql"};
+
+}  // namespace
+
+PgStore::PgStore(Settings settings)
+    : settings_(std::move(settings)),
+      reader_(settings_.limits),
+      listener_(settings_.url, settings_.pace) {}
+
+// ---- connecting ---------------------------------------------------------------------------------
+
+// A connection on which everything was checked, and the epoch that holds.
+Result<std::string> PgStore::connect() {
+  connection_.reset();
+  listener_.suspect();
+  auto made = Connection::open(settings_.url, "ringcast", settings_.timeouts);
+  if (!made) return made.error();
+  connection_ = std::move(*made);
+  described_ = connection_->describe();
+  if (auto migrated = migrate(*connection_, settings_.migrate); !migrated) return migrated.error();
+  if (auto checked = check_sequence(); !checked) return checked.error();
+  return settle_epoch(*connection_);
+}
+
+Result<void> PgStore::check_sequence() {
+  auto rows = connection_->query(
+      "select seqcache = 1 and seqincrement > 0 and not seqcycle from pg_sequence"
+      " where seqrelid = 'ringcast.outbox_id'::regclass");
+  if (!rows) return rows.error();
+  if (!rows->empty() && rows->flag(0, 0)) return {};
+  return Error{Errc::validation,
+               "the sequence ringcast.outbox_id must have cache 1 and count upwards without cycle, "
+               "else the order of ids is not the order of commits"};
+}
+
+Result<StoreState> PgStore::open(std::chrono::seconds history, std::uint64_t replay_bytes_max) {
+  history_ = history;
+  auto state = open_at(history, replay_bytes_max);
+  if (state) return state;
+  connection_.reset();
+  Error error = state.error();
+  if (error.code == Errc::forbidden)
+    error.detail += "; the schema's owner gives the rights: select ringcast.grant_daemon('role')";
+  return error;
+}
+
+Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t replay_bytes_max) {
+  auto epoch = connect();
+  if (!epoch) return epoch.error();
+  make_leaves(SystemClock{}.now());
+  auto state = reader_.start(*connection_, *epoch, history, replay_bytes_max);
+  if (!state) return state;
+  auto scan = reader_.sequential_scan(*connection_);
+  if (!scan) return scan.error();
+  if (scan->has_value())
+    log::error("outbox: a plan reads a whole partition, an index is missing: {}", **scan);
+  return state;
+}
+
+Result<StoreState> PgStore::reopen() {
+  auto epoch = connect();
+  if (!epoch) return away(epoch.error());
+  auto state = reader_.resume(*connection_, *epoch);
+  if (!state) return away(state.error());
+  return state;
+}
+
+// A connection on which something failed is not used again: what it holds is unknown.
+Error PgStore::away(Error error) {
+  connection_.reset();
+  error.code = Errc::unavailable;
+  return error;
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+Result<Window> PgStore::next(Read read, std::uint32_t limit) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  const Instant now = SystemClock{}.now();
+  if (now >= keep_up_at_) keep_up(now);
+  auto window = reader_.next(*connection_, read, limit);
+  if (!window) return away(window.error());
+  listener_.looked(window->rows.empty() ? Listener::Found::nothing : Listener::Found::rows,
+                   reader_.seen_below(), now);
+  return window;
+}
+
+// Neither of these may hold up the reading: what fails is logged and tried again.
+void PgStore::keep_up(Instant now) {
+  keep_up_at_ = now + kKeepUpEvery;
+  if (auto pruned = prune(); !pruned)
+    log::warning("outbox: pruning failed: {}", pruned.error().detail);
+  if (now >= leaves_at_) make_leaves(now);
+}
+
+void PgStore::make_leaves(Instant now) {
+  auto made = Leaves::make_ahead(*connection_);
+  leaves_at_ = now + (made ? kLeavesEvery : kLeavesRetry);
+  if (!made)
+    log::warning("outbox: a partition could not be made, its rows go into outbox_default: {}",
+                 made.error().detail);
+}
+
+Result<void> PgStore::prune() {
+  const auto kept = std::max(history_, kWindowsKeptMin);
+  if (auto done = connection_->execute(kPrune, Params{}.add(kept.count())); !done)
+    return done.error();
+  return forget_keys(*connection_, settings_.dedupe);
+}
+
+Result<bool> PgStore::is_recorded(Offset offset) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  auto rows = connection_->query(
+      "select n >= $2::bigint from ringcast.reader_window where source = 'outbox' and no = "
+      "$1::bigint",
+      Params{}.add(offset / kOffsetsPerWindow).add(offset % kOffsetsPerWindow));
+  if (!rows) return away(rows.error());
+  return !rows->empty() && rows->flag(0, 0);
+}
+
+Result<Backlog> PgStore::backlog() {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  auto unread = reader_.unread(*connection_);
+  if (!unread) return away(unread.error());
+  return unread;
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+Result<void> PgStore::fail(std::span<const FailedRow> rows) {
+  if (rows.empty()) return {};
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  std::vector<std::int64_t> ids;
+  std::vector<std::string_view> event_ids, reasons, errors;
+  for (const FailedRow& row : rows) {
+    ids.push_back(row.id);
+    event_ids.push_back(Uuid::parse(row.event_id) ? std::string_view(row.event_id) : "");
+    reasons.push_back(row.reason);
+    errors.push_back(row.error);
+  }
+  auto done = connection_->execute(
+      kFail,
+      Params{}.add_numbers(ids).add_plain_texts(event_ids).add_plain_texts(reasons).add_plain_texts(
+          errors));
+  if (!done) return away(done.error());
+  return {};
+}
+
+Result<std::vector<Result<Appended>>> PgStore::append(std::span<const PlainRow> rows) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  auto outcomes = pg::append(*connection_, rows, settings_.dedupe);
+  if (!outcomes) return away(outcomes.error());
+  return outcomes;
+}
+
+// ---- sleeping -----------------------------------------------------------------------------------
+
+Instant PgStore::arm(std::vector<pollfd>& fds, Instant now) { return listener_.arm(fds, now); }
+
+bool PgStore::woke(std::span<const pollfd> fds, Instant now) { return listener_.woke(fds, now); }
+
+std::string PgStore::describe() const { return described_; }
+
+std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store, const OutboxConfig& outbox,
+                                           const DedupeLimits& dedupe) {
+  PgStore::Settings settings;
+  settings.url = store.url;
+  settings.migrate = store.migrate;
+  settings.limits = {.window_bytes_max = outbox.window_bytes_max,
+                     .payload_bytes_max = outbox.envelope_bytes_max};
+  settings.dedupe = dedupe;
+  if (outbox.poll_interval_ms != 0) settings.pace.poll_fallback = Millis{outbox.poll_interval_ms};
+  return std::make_unique<PgStore>(std::move(settings));
+}
+
+}  // namespace ringcast::pg

@@ -1,0 +1,73 @@
+// The outbox in PostgreSQL.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "pg/append.hpp"
+#include "pg/connection.hpp"
+#include "pg/listener.hpp"
+#include "pg/window_reader.hpp"
+#include "store/outbox_store.hpp"
+
+namespace ringcast::pg {
+
+// OutboxStore over two connections: one reads, records and appends, the other listens.
+//
+// Thread: outbox. One a daemon; any number of daemons may run on one database. Calls end within
+// Timeouts. open() tells mistakes of the configuration from a database that is away; afterwards
+// every failure is `unavailable`, because what worked once an operator can make work again.
+// Every 10 s next() also prunes: windows older than the history and a day, and publish keys.
+class PgStore final : public OutboxStore {
+ public:
+  struct Settings {
+    std::string url;
+    StoreConfig::Migrate migrate = StoreConfig::Migrate::apply;
+    WindowReader::Limits limits;
+    DedupeLimits dedupe;
+    Listener::Pace pace;
+    Timeouts timeouts;
+  };
+  explicit PgStore(Settings settings);
+
+  Result<StoreState> open(std::chrono::seconds history, std::uint64_t replay_bytes_max) override;
+  Result<StoreState> reopen() override;
+  Result<Window> next(Read read, std::uint32_t limit) override;
+  [[nodiscard]] bool replaying() const override { return reader_.replaying(); }
+  Result<void> fail(std::span<const FailedRow> rows) override;
+  Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
+  Result<bool> is_recorded(Offset offset) override;
+  Result<Backlog> backlog() override;
+  Instant arm(std::vector<pollfd>& fds, Instant now) override;
+  bool woke(std::span<const pollfd> fds, Instant now) override;
+  [[nodiscard]] std::string describe() const override;
+
+ private:
+  Result<StoreState> open_at(std::chrono::seconds history, std::uint64_t replay_bytes_max);
+  Result<std::string> connect();
+  Result<void> check_sequence();
+  Error away(Error error);
+  void keep_up(Instant now);
+  void make_leaves(Instant now);
+  Result<void> prune();
+
+  Settings settings_;
+  WindowReader reader_;
+  Listener listener_;
+  std::optional<Connection> connection_;
+  std::chrono::seconds history_{0};
+  std::string described_ = "PostgreSQL, not connected yet";
+  Instant keep_up_at_{};
+  Instant leaves_at_{};
+};
+
+// What wiring calls. `dedupe` comes from the namespaces with history `store`.
+[[nodiscard]] std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store,
+                                                         const OutboxConfig& outbox,
+                                                         const DedupeLimits& dedupe);
+
+}  // namespace ringcast::pg

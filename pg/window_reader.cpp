@@ -1,0 +1,428 @@
+#include "pg/window_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/ensure.hpp"
+#include "pg/epoch.hpp"
+
+namespace ringcast::pg {
+
+namespace {
+
+constexpr std::size_t kAheadMax = 64;  // headers of recorded windows loaded at once
+constexpr std::chrono::seconds kLeavesEvery{60};
+constexpr int kAttemptsMax = 4;
+
+constexpr std::string_view kRecordedColumns =
+    "select no, epoch, snap_from::text, snap_to::text, coalesce(id_from, 0), coalesce(id_to, 0), "
+    "n, bytes, more from ringcast.reader_window where source = 'outbox' and ";
+
+const std::string kNewest = "true order by no desc limit 1";
+
+}  // namespace
+
+WindowReader::Recorded WindowReader::recorded_at(const Rows& rows, std::size_t row) {
+  return {.no = rows.number(row, 0),
+          .epoch = std::string(rows.text(row, 1)),
+          .from = std::string(rows.text(row, 2)),
+          .to = std::string(rows.text(row, 3)),
+          .id_from = rows.number(row, 4),
+          .id_to = rows.number(row, 5),
+          .n = static_cast<std::uint64_t>(rows.number(row, 6)),
+          .bytes = static_cast<std::uint64_t>(rows.number(row, 7)),
+          .more = rows.flag(row, 8)};
+}
+
+Result<std::optional<WindowReader::Recorded>> WindowReader::find(Connection& connection,
+                                                                 const std::string& where,
+                                                                 const Params& params) {
+  auto rows = connection.query(std::string(kRecordedColumns) + where, params);
+  if (!rows) return rows.error();
+  if (rows->empty()) return std::optional<Recorded>{};
+  return std::optional<Recorded>{recorded_at(*rows, 0)};
+}
+
+Result<StoreState> WindowReader::start(Connection& connection, const std::string& epoch,
+                                       std::chrono::seconds history,
+                                       std::uint64_t replay_bytes_max) {
+  auto newest = find(connection, kNewest, {});
+  if (!newest) return newest.error();
+  auto first = connection.query(
+      "select min(no) from (select no, at, sum(bytes) over (order by no desc) as total"
+      " from ringcast.reader_window where source = 'outbox' and epoch = $1"
+      " and at >= clock_timestamp() - make_interval(secs => $2::float8)) w"
+      " where total <= $3::numeric",
+      Params{}.add(epoch).add(history.count()).add(replay_bytes_max));
+  if (!first) return first.error();
+
+  epoch_ = epoch;
+  ahead_.clear();
+  parts_.reset();
+  new_statements();
+  cursor_ = newest->value_or(Recorded{});
+  replay_until_ = cursor_.no;
+  if (!first->null(0, 0)) {
+    const std::int64_t no = first->number(0, 0);
+    auto before = find(connection, "no < $1::bigint order by no desc limit 1", Params{}.add(no));
+    if (!before) return before.error();
+    // Without the window just before, nothing is known about offsets below the first one.
+    cursor_ = {.no = no - 1, .n = no == 1 ? 0 : kOffsetsPerWindow};
+    if (before->has_value() && (*before)->no == no - 1) cursor_ = **before;
+  }
+  floor_ = cursor_.top();
+  return StoreState{.epoch = epoch_, .floor = floor_};
+}
+
+Result<StoreState> WindowReader::resume(Connection& connection, const std::string& epoch) {
+  new_statements();
+  const std::int64_t at = cursor_.no;
+  auto newest = find(connection, kNewest, {});
+  if (!newest) return newest.error();
+  auto same = find(connection, "no = $1::bigint", Params{}.add(at));
+  if (!same) return same.error();
+  // A window that is gone while later ones stand was pruned: still the same log.
+  const bool pruned = !same->has_value() && newest->has_value() && (*newest)->no > at;
+  const bool known =
+      at == 0 || (same->has_value() && **same == cursor_) || (pruned && epoch == epoch_);
+  if (known && epoch == epoch_) {
+    ahead_.clear();
+    return StoreState{.epoch = epoch_, .floor = floor_};
+  }
+
+  std::string settled = epoch;
+  if (epoch == epoch_) {
+    auto renewed = renew_epoch(connection, epoch);
+    if (!renewed) return renewed.error();
+    settled = *renewed;
+  }
+  ahead_.clear();
+  parts_.reset();
+  if (!known) {
+    auto common = find(connection, "epoch <> $1 order by no desc limit 1", Params{}.add(settled));
+    if (!common) return common.error();
+    cursor_ = common->value_or(Recorded{});
+  }
+  log::warning(
+      "the numbering of the outbox begins anew: this is another database than before, or "
+      "an earlier state of it");
+  epoch_ = settled;
+  floor_ = cursor_.top();
+  replay_until_ = cursor_.no;
+  return StoreState{.epoch = epoch_, .floor = floor_};
+}
+
+void WindowReader::new_statements() {
+  behind_ = true;
+  leaves_.forget();
+  leaves_doubtful_ = true;
+  statements_old_ = true;
+}
+
+// Statements for the leaves as they are.
+Result<void> WindowReader::prepare(Connection& connection) {
+  const Instant now = SystemClock{}.now();
+  if (leaves_doubtful_ || now - leaves_at_ >= kLeavesEvery) {
+    auto changed = leaves_.refresh(connection);
+    if (!changed) return changed.error();
+    leaves_at_ = now;
+    leaves_doubtful_ = false;
+    statements_old_ = statements_old_ || *changed;
+  }
+  if (!statements_old_) return {};
+  if (auto forgotten = connection.forget_statements(); !forgotten) return forgotten.error();
+  sql_ = window_sql(leaves_.open(), ++generation_);
+  statements_old_ = false;
+  return {};
+}
+
+Result<Window> WindowReader::next(Connection& connection, OutboxStore::Read read,
+                                  std::uint32_t limit) {
+  ensure(limit >= 1 && limit <= kWindowRowsMax, "a window of 1 to 8,191 rows");
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (auto ready = prepare(connection); !ready) return ready.error();
+    if (ahead_.empty() && (behind_ || read == OutboxStore::Read::recorded_only))
+      if (auto loaded = load_ahead(connection); !loaded) return loaded.error();
+    if (!ahead_.empty()) {
+      auto window = read_recorded(connection);
+      if (!window || !window->rows.empty()) return window;
+      continue;
+    }
+    if (read == OutboxStore::Read::recorded_only) return nothing_new();
+    auto recorded = record(connection, limit);
+    if (!recorded) return recorded.error();
+    if (recorded->has_value()) return **std::move(recorded);
+  }
+  Window window = nothing_new();
+  window.more = true;
+  return window;
+}
+
+Result<std::optional<std::string>> WindowReader::sequential_scan(Connection& connection) {
+  if (auto ready = prepare(connection); !ready) return ready.error();
+  const std::pair<const Statement*, std::string_view> checked[] = {
+      {&sql_.record_new, "('outbox', 1, '', '1:1:', 1, 1, 1, 'infinity', 0)"},
+      {&sql_.record_backlog, "('outbox', 1, '', '1:1:', '1:1:', 1, 1, 'infinity', 0)"},
+      {&sql_.rows, "(1, 1, '1:1:', '1:1:', 1)"},
+  };
+  for (const auto& [statement, values] : checked) {
+    if (auto done = connection.prepare(*statement); !done) return done.error();
+    auto plan =
+        connection.query(fmt::format("explain (costs off) execute {}{}", statement->name, values));
+    if (!plan) return plan.error();
+    for (std::size_t i = 0; i < plan->size(); ++i)
+      if (plan->text(i, 0).find("Seq Scan on outbox") != std::string_view::npos)
+        return std::optional<std::string>(plan->text(i, 0));
+  }
+  return std::optional<std::string>{};
+}
+
+// ---- windows that are recorded ------------------------------------------------------------------
+
+Result<void> WindowReader::load_ahead(Connection& connection) {
+  auto rows = connection.query(
+      fmt::format("{}no > $1::bigint order by no limit {}", kRecordedColumns, kAheadMax),
+      Params{}.add(cursor_.no));
+  if (!rows) return rows.error();
+  for (std::size_t i = 0; i < rows->size(); ++i) ahead_.push_back(recorded_at(*rows, i));
+  behind_ = !ahead_.empty();
+  return {};
+}
+
+// A window of another epoch: either that epoch has ended ours, or a daemon that did not know yet
+// recorded it, and its rows are delivered under ours.
+Result<void> WindowReader::check_epoch(Connection& connection, const Recorded& window) {
+  if (window.epoch == epoch_) return {};
+  auto now = current_epoch(connection);
+  if (!now) return now.error();
+  if (*now == epoch_) return {};
+  return Error{Errc::unavailable, "the numbering of the outbox has begun anew"};
+}
+
+Result<Window> WindowReader::read_recorded(Connection& connection) {
+  const Recorded window = ahead_.front();
+  if (auto checked = check_epoch(connection, window); !checked) return checked.error();
+  auto read = parts_ || window.bytes > kPageBytesMax ? read_part(connection, window)
+                                                     : read_whole(connection, window);
+  if (!read) {
+    if (connection.last_sqlstate() != "42P01") return read;
+    leaves_doubtful_ = true;
+    return nothing_new();
+  }
+  read->ours = window.no == own_no_;
+  if (parts_) return read;
+  read->begins_after_gap = read->begins_after_gap || window.no != cursor_.no + 1;
+  ahead_.pop_front();
+  move_behind(window);
+  read->top = window.top();
+  read->more = known_more();
+  return read;
+}
+
+Result<Window> WindowReader::read_whole(Connection& connection, const Recorded& window) {
+  Window out;
+  if (window.n == 0) return out;
+  auto rows = connection.execute(sql_.rows, Params{}
+                                                .add(window.id_from)
+                                                .add(window.id_to)
+                                                .add(window.from)
+                                                .add(window.to)
+                                                .add(limits_.payload_bytes_max));
+  if (!rows) return rows.error();
+  out.begins_after_gap = rows->size() != window.n;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    out.rows.push_back(read_row(*rows, i, 0));
+    out.rows.back().offset = static_cast<Offset>(window.no) * kOffsetsPerWindow + i + 1;
+  }
+  return out;
+}
+
+Result<Window> WindowReader::read_part(Connection& connection, const Recorded& window) {
+  const auto range = [&](std::int64_t first, std::int64_t last) {
+    return Params{}.add(first).add(last).add(window.from).add(window.to);
+  };
+  if (!parts_) {
+    auto index = connection.execute(sql_.index, range(window.id_from, window.id_to));
+    if (!index) return index.error();
+    Parts parts;
+    for (std::size_t i = 0; i < index->size(); ++i) {
+      parts.ids.push_back(index->number(i, 0));
+      parts.sizes.push_back(static_cast<std::uint64_t>(index->number(i, 1)));
+    }
+    parts_ = std::move(parts);
+  }
+  Window out;
+  out.begins_after_gap = parts_->ids.size() != window.n;
+  const std::size_t first = parts_->given;
+  std::size_t last = first;  // exclusive
+  for (std::uint64_t bytes = 0; last < parts_->ids.size(); ++last) {
+    const std::uint64_t size = parts_->sizes[last];
+    if (size <= limits_.payload_bytes_max) bytes += size;
+    if (bytes > kPageBytesMax && last > first) break;
+  }
+  if (first < last) {
+    auto rows = connection.execute(
+        sql_.rows, range(parts_->ids[first], parts_->ids[last - 1]).add(limits_.payload_bytes_max));
+    if (!rows) return rows.error();
+    const Offset base = static_cast<Offset>(window.no) * kOffsetsPerWindow;
+    for (std::size_t i = 0, at = first; i < rows->size(); ++i) {
+      OutboxRow row = read_row(*rows, i, 0);
+      // Rows deleted since the index was read leave their ranks empty.
+      while (at < last && parts_->ids[at] < row.id) ++at;
+      row.offset = base + ++at;
+      out.rows.push_back(std::move(row));
+    }
+    out.top = base + last;
+  }
+  parts_->given = last;
+  out.more = true;
+  if (last == parts_->ids.size()) parts_.reset();
+  return out;
+}
+
+// ---- windows that nobody has recorded -----------------------------------------------------------
+
+// None: another was first, or the statement did not name the right leaves; look again.
+Result<std::optional<Window>> WindowReader::record(Connection& connection, std::uint32_t limit) {
+  if (cursor_.more) return record_backlog(connection, cursor_.to, cursor_.id_to, limit);
+  return record_new(connection, limit);
+}
+
+Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
+                                                       std::uint32_t limit) {
+  const std::int64_t no = cursor_.no + 1;
+  auto rows = connection.execute(sql_.record_new, Params{}
+                                                      .add(kSource)
+                                                      .add(no)
+                                                      .add(epoch_)
+                                                      .add(from())
+                                                      .add(limit)
+                                                      .add(limits_.window_bytes_max)
+                                                      .add(limits_.payload_bytes_max)
+                                                      .add(leaves_.until())
+                                                      .add(leaves_.inheritance_sum()));
+  if (!rows) return after_failure(connection, rows.error());
+  const std::string snapshot(rows->text(0, 1));
+  const auto n = static_cast<std::uint64_t>(rows->number(0, 2));
+  const auto bytes = static_cast<std::uint64_t>(rows->number(0, 3));
+  if (const auto parsed = parse_snapshot(snapshot)) seen_below_ = parsed->xmin;
+  if (!rows->flag(0, 4)) {
+    leaves_doubtful_ = true;
+    return std::optional<Window>{};
+  }
+  if (n > limit || bytes > limits_.window_bytes_max) {
+    auto start = backlog_start(connection);
+    if (!start) return start.error();
+    return record_backlog(connection, snapshot, *start, limit);
+  }
+  if (n == 0) {
+    caught_up(snapshot);
+    return std::optional<Window>{nothing_new()};
+  }
+  if (rows->null(0, 0)) {
+    behind_ = true;
+    return std::optional<Window>{};
+  }
+
+  Window out;
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    out.rows.push_back(read_row(*rows, i, 5));
+    out.rows.back().offset = static_cast<Offset>(no) * kOffsetsPerWindow + i + 1;
+  }
+  own_no_ = no;
+  move_behind({.no = no,
+               .epoch = epoch_,
+               .from = from(),
+               .to = snapshot,
+               .id_from = out.rows.front().id,
+               .id_to = out.rows.back().id,
+               .n = n,
+               .bytes = bytes,
+               .more = false});
+  out.top = cursor_.top();
+  return std::optional<Window>{std::move(out)};
+}
+
+Result<std::int64_t> WindowReader::backlog_start(Connection& connection) {
+  auto rows = connection.execute(sql_.backlog_start, Params{}.add(from()));
+  if (!rows) return rows.error();
+  return rows->number(0, 0);
+}
+
+// One window a statement, always: of two recorded at once the first may be another daemon's, seen
+// with other snapshots, and the rows between them would be in neither.
+Result<std::optional<Window>> WindowReader::record_backlog(Connection& connection,
+                                                           const std::string& to,
+                                                           std::int64_t after_id,
+                                                           std::uint32_t limit) {
+  const std::int64_t no = cursor_.no + 1;
+  auto rows = connection.execute(sql_.record_backlog, Params{}
+                                                          .add(kSource)
+                                                          .add(no)
+                                                          .add(epoch_)
+                                                          .add(from())
+                                                          .add(to)
+                                                          .add(after_id)
+                                                          .add(limit)
+                                                          .add(leaves_.until())
+                                                          .add(leaves_.inheritance_sum()));
+  if (!rows) return after_failure(connection, rows.error());
+  if (!rows->empty()) own_no_ = no;
+  behind_ = true;
+  // Nothing recorded: by another, or because a leaf came or went, which costs one look to find out.
+  leaves_doubtful_ = leaves_doubtful_ || rows->empty();
+  return std::optional<Window>{};
+}
+
+Result<std::optional<Window>> WindowReader::after_failure(Connection& connection,
+                                                          const Error& error) {
+  const std::string& state = connection.last_sqlstate();
+  if (state == "42P01") {  // a leaf was dropped
+    leaves_doubtful_ = true;
+    return std::optional<Window>{};
+  }
+  if (state == "55P03") {  // lock_timeout: another daemon stands still in the middle of its record
+    log::warning(lock_warnings_, "another daemon holds the next outbox window and does not end");
+    return std::optional<Window>{nothing_new()};
+  }
+  return error;
+}
+
+// ---- the cursor ---------------------------------------------------------------------------------
+
+void WindowReader::move_behind(const Recorded& window) {
+  cursor_ = window;
+  if (!window.more) caught_up(window.to);
+}
+
+void WindowReader::caught_up(std::string_view snapshot) {
+  if (leaves_.caught_up(snapshot)) statements_old_ = true;
+}
+
+Window WindowReader::nothing_new() const {
+  Window window;
+  window.top = cursor_.top();
+  if (parts_) window.top = static_cast<Offset>(cursor_.no + 1) * kOffsetsPerWindow + parts_->given;
+  window.more = known_more();
+  return window;
+}
+
+bool WindowReader::known_more() const { return !ahead_.empty() || cursor_.more || replaying(); }
+
+Result<Backlog> WindowReader::unread(Connection& connection) {
+  if (auto ready = prepare(connection); !ready) return ready.error();
+  auto rows = connection.execute(
+      sql_.unread,
+      Params{}
+          .add(from())
+          .add(cursor_.to)
+          .add(cursor_.more ? cursor_.id_to : std::numeric_limits<std::int64_t>::max()));
+  if (!rows) return rows.error();
+  Backlog backlog{.rows = static_cast<std::uint64_t>(rows->number(0, 0)), .oldest_seconds = {}};
+  if (!rows->null(0, 1)) backlog.oldest_seconds = std::max(0.0, rows->real(0, 1));
+  return backlog;
+}
+
+}  // namespace ringcast::pg

@@ -1,0 +1,124 @@
+#include "unit/pg/test_database.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace ringcast::pg {
+
+namespace {
+
+constexpr std::chrono::seconds kHour{3'600};
+constexpr std::uint64_t kReplayBytes = 64ULL << 20;
+
+std::string read_admin_url() {
+  const char* url = std::getenv("RINGCAST_TEST_PG");
+  if (url == nullptr || *url == '\0') throw std::runtime_error(kNoServer);
+  return url;
+}
+
+[[noreturn]] void stop(const std::string& what, const Error& error) {
+  throw std::runtime_error(what + ": " + error.detail);
+}
+
+}  // namespace
+
+std::string with_database(const std::string& url, std::string_view database) {
+  return url.substr(0, url.rfind('/') + 1) + std::string(database);
+}
+
+std::string with_user(const std::string& url, std::string_view user) {
+  const std::size_t start = url.find("//") + 2;
+  return url.substr(0, start) + std::string(user) + url.substr(url.find('@'));
+}
+
+Connection connected(const std::string& url) {
+  auto made = Connection::open(url, "ringcast test", {});
+  if (!made) stop("connect", made.error());
+  return std::move(made).value();
+}
+
+const std::string& TestDatabase::admin_url() {
+  static const std::string url = read_admin_url();
+  return url;
+}
+
+void TestDatabase::admin(const std::string& sql) { Session(admin_url()).run(sql); }
+
+TestDatabase::TestDatabase() {
+  std::string random = Uuid::random().text();
+  std::erase(random, '-');
+  name_ = "ringcast_" + random;
+  url_ = with_database(admin_url(), name_);
+  create();
+}
+
+TestDatabase::~TestDatabase() {
+  auto connection = Connection::open(admin_url(), "ringcast test", {});
+  if (connection) (void)connection->run("drop database if exists " + name_ + " with (force)").ok();
+}
+
+void TestDatabase::create() { admin("create database " + name_); }
+void TestDatabase::drop() { admin("drop database " + name_ + " with (force)"); }
+
+Session::Session(const std::string& url) : connection_(connected(url)) {}
+
+void Session::run(const std::string& sql) {
+  if (auto done = connection_.run(sql); !done) stop(sql, done.error());
+}
+
+std::string Session::value(const std::string& sql) {
+  auto rows = connection_.query("select (" + sql + ")::text");
+  if (!rows) stop(sql, rows.error());
+  return std::string(rows->text(0, 0));
+}
+
+std::string Session::sqlstate(const std::string& sql) {
+  if (connection_.run(sql)) return "success";
+  return connection_.last_sqlstate();
+}
+
+void Session::insert(std::string_view name, std::size_t payload_bytes) {
+  run(fmt::format(
+      "insert into ringcast.outbox (tenant_id, aggregate_type, aggregate_id, event_type,"
+      " payload) values ('t', 'Thing', '{}', 'kitchen.task.made',"
+      " convert_to('{{' || repeat(' ', {}) || '}}', 'UTF8'))",
+      name, payload_bytes - 2));
+}
+
+PgStore::Settings settings_for(const std::string& url) {
+  PgStore::Settings settings;
+  settings.url = url;
+  return settings;
+}
+
+std::unique_ptr<PgStore> opened(PgStore::Settings settings) {
+  auto store = std::make_unique<PgStore>(std::move(settings));
+  if (auto state = store->open(kHour, kReplayBytes); !state) stop("open", state.error());
+  return store;
+}
+
+std::unique_ptr<PgStore> opened(const std::string& url) { return opened(settings_for(url)); }
+
+std::ostream& operator<<(std::ostream& out, const Seen& seen) {
+  return out << seen.offset << ' ' << seen.name;
+}
+
+std::vector<Seen> read_all(OutboxStore& store, std::uint32_t limit) {
+  std::vector<Seen> seen;
+  for (;;) {
+    auto window = store.next(OutboxStore::Read::record, limit);
+    if (!window) stop("next", window.error());
+    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    if (window->rows.empty() && !window->more) return seen;
+  }
+}
+
+std::vector<std::string> names_of(const std::vector<Seen>& seen) {
+  std::vector<std::string> names;
+  for (const Seen& one : seen) names.push_back(one.name);
+  return names;
+}
+
+}  // namespace ringcast::pg
