@@ -69,8 +69,8 @@ Result<std::vector<std::string>> rooms_of(const OutboxRow& row) {
   if (!tenant) return tenant.error();
   auto module = room_for(row.tenant_id, module_of(row.event_type));
   if (!module) return module.error();
-  rooms.push_back(*std::move(tenant));
-  rooms.push_back(*std::move(module));
+  rooms.push_back(std::move(tenant).value());
+  rooms.push_back(std::move(module).value());
   return rooms;
 }
 

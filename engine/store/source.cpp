@@ -1,0 +1,386 @@
+#include "store/source.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <ctime>
+#include <iterator>
+#include <utility>
+
+#include "base/ensure.hpp"
+#include "message/home_shard.hpp"
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::uint32_t kWindowRowsMax = 8'191;  // an offset's rank has 13 bits
+constexpr Nanos kCreditWaitMin = std::chrono::microseconds{50};
+constexpr Nanos kCreditWaitMax = Millis{5};
+constexpr Millis kFailedRetry{5'000};
+constexpr Millis kBusyRetry{100};
+
+std::chrono::seconds longest_history(const Config& config) {
+  std::uint32_t seconds = 0;
+  for (const NamespaceConfig& row : config.namespaces)
+    if (row.history == HistoryKind::store) seconds = std::max(seconds, row.history_ttl_s);
+  return std::chrono::seconds{seconds};
+}
+
+Error not_in_store(const Config& config, std::string_view room) {
+  return {Errc::validation,
+          fmt::format("room: {} is of namespace '{}', whose history is not `store`", room,
+                      namespace_for(config, room).name)};
+}
+
+bool is_in_store(const Config& config, std::string_view room) {
+  return namespace_for(config, room).history == HistoryKind::store;
+}
+
+}  // namespace
+
+Source::Source(SourceParts parts)
+    : parts_(std::move(parts)),
+      outlets_(std::move(parts_.shards)),
+      limits_{parts_.config.outbox.envelope_bytes_warn, parts_.config.outbox.envelope_bytes_max} {
+  const Uuid seed = Uuid::random();
+  random_.seed(seed.bytes[0] | static_cast<std::uint32_t>(seed.bytes[1]) << 8 |
+               static_cast<std::uint32_t>(seed.bytes[2]) << 16);
+  status_.store = parts_.store->describe();
+}
+
+void Source::run() {
+  while (!stopping_) {
+    take_mail();
+    if (!open_ && now() >= retry_at_) open_store();
+    answer_appends();
+    answer_is_recorded();
+    if (outlets_.flush() != 0) credit_wait_ = Nanos{0};
+    if (!open_) refuse_read_now({Errc::unavailable, status_.detail});
+    if (!outlets_.waiting() && wants_to_read()) read();
+    outlets_.flush();
+    write_failed();
+    if (std::exchange(changed_, false) && parts_.report) parts_.report(status_);
+    if (!stopping_ && (outlets_.waiting() || !wants_to_read())) sleep();
+  }
+  refuse_all({Errc::unavailable, "store: the server stops"});
+  parts_.store.reset();
+}
+
+// ---- mail ---------------------------------------------------------------------------------------
+
+std::size_t Source::take_mail() {
+  return parts_.mail.drain(kMailsPerTurn - std::min(kMailsPerTurn, appends_.size()),
+                           [this](SourceMail&& mail) {
+                             take(std::move(mail));
+                             return true;
+                           });
+}
+
+void Source::take(SourceMail&& mail) {
+  if (auto* append = std::get_if<AppendMail>(&mail)) {
+    appends_.push_back(std::move(*append));
+  } else if (auto* asked = std::get_if<IsRecordedMail>(&mail)) {
+    asked_.push_back(std::move(*asked));
+  } else if (auto* read_now = std::get_if<ReadNowMail>(&mail)) {
+    read_now_.push_back(*read_now);
+    if (read_now_.size() > kReadNowMax) {
+      read_now_.pop_back();
+      outlets_.answer(read_now->reply_to.connection.shard,
+                      ReadNowAnswerMail{
+                          read_now->reply_to,
+                          Error{Errc::unavailable, "outbox: too many are publishing it already"}});
+    }
+  } else if (std::holds_alternative<StopMail>(mail)) {
+    stopping_ = true;
+  }
+}
+
+void Source::publish_answer(const ReplyTo& reply_to, std::string room, Result<Appended> outcome) {
+  outlets_.answer(reply_to.connection.shard,
+                  PublishedMail{reply_to, std::move(room), std::move(outcome)});
+}
+
+void Source::answer_appends() {
+  if (appends_.empty()) return;
+  std::vector<AppendMail> good;
+  for (AppendMail& question : std::exchange(appends_, {})) {
+    Result<void> checked;
+    if (!open_)
+      checked = {Errc::unavailable, status_.detail};
+    else if (!is_in_store(parts_.config, question.row.room))
+      checked = not_in_store(parts_.config, question.row.room);
+    else
+      checked = check_plain_row(question.row, limits_);
+    if (checked)
+      good.push_back(std::move(question));
+    else
+      publish_answer(question.reply_to, std::move(question.row.room), checked.error());
+  }
+  if (!good.empty()) append(good);
+}
+
+void Source::append(std::vector<AppendMail>& good) {
+  std::vector<PlainRow> rows;
+  rows.reserve(good.size());
+  for (AppendMail& question : good) rows.push_back(std::move(question.row));
+  auto outcomes = parts_.store->append(rows);
+  ensure(!outcomes || outcomes->size() == rows.size(), "the store answered another number of rows");
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Result<Appended> outcome = outcomes ? std::move(outcomes.value()[i])
+                                        : Error{Errc::unavailable, outcomes.error().detail};
+    if (outcome) ++status_.appended;
+    publish_answer(good[i].reply_to, std::move(rows[i].room), std::move(outcome));
+  }
+  if (outcomes)
+    read_wanted_ = record_wanted_ = changed_ = true;
+  else if (outcomes.error().code == Errc::unavailable)
+    lost(outcomes.error());
+}
+
+void Source::answer_is_recorded() {
+  for (IsRecordedMail& question : std::exchange(asked_, {})) {
+    bool recorded = false;
+    if (open_ && question.position.epoch == status_.epoch) {
+      const auto found = parts_.store->is_recorded(question.position.offset);
+      if (found)
+        recorded = *found;
+      else if (found.error().code == Errc::unavailable)
+        lost(found.error());
+    }
+    outlets_.answer(question.home, RecordedMail{std::move(question.position), recorded});
+  }
+}
+
+// One window each; called only when the shards have taken everything before.
+void Source::answer_read_now() {
+  const ReadNowMail question = read_now_.front();
+  read_now_.pop_front();
+  const std::uint32_t limit = question.limit == 0 ? window_rows_max() : question.limit;
+  Result<ReadNow> outcome = Error{};
+  if (const auto window = next(OutboxStore::Read::record, std::min(limit, kWindowRowsMax))) {
+    const Delivered delivered = deliver(*window);
+    outcome = window->ours ? ReadNow{delivered.good, delivered.failed, 0, std::nullopt}
+                           : ReadNow{0, 0, window->rows.size(), std::nullopt};
+    const auto backlog = parts_.store->backlog();
+    if (backlog)
+      outcome->oldest_pending_seconds = backlog->oldest_seconds;
+    else if (backlog.error().code == Errc::unavailable)
+      lost(backlog.error());
+  } else {
+    outcome = Error{Errc::unavailable, status_.detail};
+  }
+  outlets_.answer(question.reply_to.connection.shard,
+                  ReadNowAnswerMail{question.reply_to, std::move(outcome)});
+}
+
+void Source::refuse_read_now(const Error& why) {
+  for (const ReadNowMail& question : std::exchange(read_now_, {}))
+    outlets_.answer(question.reply_to.connection.shard, ReadNowAnswerMail{question.reply_to, why});
+}
+
+void Source::refuse_all(const Error& why) {
+  for (AppendMail& question : std::exchange(appends_, {}))
+    publish_answer(question.reply_to, std::move(question.row.room), why);
+  for (IsRecordedMail& question : std::exchange(asked_, {}))
+    outlets_.answer(question.home, RecordedMail{std::move(question.position), false});
+  refuse_read_now(why);
+  outlets_.flush();
+}
+
+// ---- the store ----------------------------------------------------------------------------------
+
+void Source::open_store() {
+  auto state = status_.opens == 0 ? parts_.store->open(longest_history(parts_.config),
+                                                       parts_.config.outbox.replay_bytes_max)
+                                  : parts_.store->reopen();
+  changed_ = true;
+  if (state) {
+    opened(std::move(state).value());
+    return;
+  }
+  ++status_.open_failures;
+  status_.detail = state.error().detail;
+  log::warning(warn_limiter_, "{} can not be opened: {}", status_.store, status_.detail);
+  // Full jitter: daemons that lost one database together must not come back together.
+  const Millis most = std::min(kRetryMax, kRetryMin * (std::int64_t{1} << std::min(attempts_, 7U)));
+  std::uniform_int_distribution<std::int64_t> wait(kRetryMin.count(), most.count());
+  retry_at_ = now() + Millis{wait(random_)};
+  ++attempts_;
+}
+
+void Source::opened(StoreState state) {
+  open_ = true;
+  attempts_ = 0;
+  read_wanted_ = true;
+  ++status_.opens;
+  status_.detail.clear();
+  log::info("{} is open, epoch {}", status_.store, state.epoch);
+  if (status_.epoch != state.epoch) {
+    ready_ = false;
+    status_.epoch = state.epoch;
+    status_.top = floor_ = state.floor;
+    outlets_.queue_for_all(StoreStateMail{state.epoch, state.floor, state.floor, false});
+  }
+  set_state(ready_ ? SourceStatus::State::ready : SourceStatus::State::replaying);
+}
+
+void Source::lost(const Error& why) {
+  if (!open_) return;
+  open_ = false;
+  retry_at_ = now();
+  status_.detail = why.detail;
+  log::warning("{} is lost: {}", status_.store, why.detail);
+  set_state(SourceStatus::State::lost);
+}
+
+void Source::set_state(SourceStatus::State state) {
+  status_.state = state;
+  changed_ = true;
+}
+
+// ---- windows ------------------------------------------------------------------------------------
+
+std::uint32_t Source::window_rows_max() const {
+  return std::clamp(parts_.config.outbox.batch_max, 1U, kWindowRowsMax);
+}
+
+bool Source::wants_to_read() const {
+  return open_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_;
+}
+
+void Source::read() {
+  if (ready_ && !read_now_.empty()) {
+    answer_read_now();
+    return;
+  }
+  const bool records = parts_.config.outbox.continuous || record_wanted_;
+  const auto window = next(records ? OutboxStore::Read::record : OutboxStore::Read::recorded_only,
+                           window_rows_max());
+  if (!window) return;
+  const bool moved = !window->rows.empty() || window->top > status_.top;
+  deliver(*window);
+  if (!moved || (window->ours && !window->more)) record_wanted_ = false;
+  read_wanted_ = moved && (window->more || record_wanted_ || parts_.store->replaying());
+  if (!ready_ && (!moved || !parts_.store->replaying())) announce_replayed();
+}
+
+std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) {
+  auto window = parts_.store->next(read, limit);
+  if (window) return std::move(window).value();
+  if (window.error().code == Errc::unavailable) {
+    lost(window.error());
+  } else {
+    read_at_ = now() + kBusyRetry;
+    status_.detail = window.error().detail;
+    changed_ = true;
+    log::warning(warn_limiter_, "{}: {}", status_.store, window.error().detail);
+  }
+  return std::nullopt;
+}
+
+Source::Delivered Source::deliver(const Window& window) {
+  Delivered delivered;
+  for (const OutboxRow& row : window.rows) {
+    auto failed = deliver(row);
+    if (!failed) {
+      ++delivered.good;
+      continue;
+    }
+    ++delivered.failed;
+    log::warning(failed_limiter_, "outbox: row {} failed, {}: {}", failed->id, failed->reason,
+                 failed->error);
+    if (failed_.size() < kFailedMax)
+      failed_.push_back(*std::move(failed));
+    else
+      ++status_.failed_unreported;
+  }
+  status_.rows += window.rows.size();
+  status_.rows_failed += delivered.failed;
+  if (!window.rows.empty()) ++status_.windows;
+  if (window.top > status_.top) {
+    status_.top = window.top;
+    outlets_.queue_for_all(StorePositionMail{window.top});
+    changed_ = true;
+  }
+  if (window.begins_after_gap) {
+    floor_ = window.top;
+    outlets_.queue_for_all(StoreStateMail{status_.epoch, floor_, status_.top, ready_});
+  }
+  return delivered;
+}
+
+std::optional<FailedRow> Source::deliver(const OutboxRow& row) {
+  auto judged = events_of(row, limits_);
+  if (auto* failed = std::get_if<FailedRow>(&judged)) return std::move(*failed);
+  RowEvents& out = std::get<RowEvents>(judged);
+  for (const Event& event : out.events)
+    if (!is_in_store(parts_.config, event.room))
+      return FailedRow{row.id, event.id.text(), "wrong_namespace",
+                       not_in_store(parts_.config, event.room).detail};
+  if (out.above_warn) {
+    ++status_.rows_above_warn;
+    log::warning(warn_limiter_, "outbox: row {} makes {} octets, above the warning at {}", row.id,
+                 out.bytes, limits_.bytes_warn);
+  }
+  for (Event& event : out.events) {
+    const ShardIndex home = home_shard(event.room, outlets_.shards());
+    PublishMail mail;
+    mail.event = std::move(event);
+    outlets_.queue(home, std::move(mail));
+    ++status_.events;
+  }
+  return std::nullopt;
+}
+
+void Source::announce_replayed() {
+  ready_ = true;
+  outlets_.queue_for_all(StoreStateMail{status_.epoch, floor_, status_.top, true});
+  set_state(SourceStatus::State::ready);
+}
+
+void Source::write_failed() {
+  if (failed_.empty() || !open_ || now() < failed_retry_at_) return;
+  const auto written = parts_.store->fail(failed_);
+  if (written) {
+    failed_.clear();
+    return;
+  }
+  failed_retry_at_ = now() + kFailedRetry;
+  if (written.error().code == Errc::unavailable) lost(written.error());
+}
+
+// ---- sleep --------------------------------------------------------------------------------------
+
+void Source::sleep() {
+  std::vector<pollfd> fds{{parts_.wakeup.fd(), POLLIN, 0}};
+  const Instant from = now();
+  const bool blocked = outlets_.waiting();
+  const bool armed = open_ && !blocked;
+  Instant until = retry_at_;
+  if (blocked) {
+    // Nobody says when credits come back, and a shard that is busy gives some within a tick.
+    credit_wait_ = std::clamp(credit_wait_ * 2, kCreditWaitMin, kCreditWaitMax);
+    until = from + credit_wait_;
+  } else if (armed) {
+    until = parts_.store->arm(fds, from);
+    if (!failed_.empty()) until = std::min(until, failed_retry_at_);
+    if (read_wanted_ || !read_now_.empty()) until = std::min(until, read_at_);
+  }
+  parts_.wakeup.park();
+  if (take_mail() == 0) {
+    const Nanos wait = std::max(Nanos{0}, until - now());
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wait);
+    const timespec timeout{seconds.count(), (wait - seconds).count()};
+    ::ppoll(fds.data(), fds.size(), &timeout, nullptr);
+    if (fds[0].revents != 0) parts_.wakeup.drain();
+  }
+  parts_.wakeup.unpark();
+  const Instant after = now();
+  if (blocked) status_.blocked += after - from;
+  // Also after mail alone: what arm() promised to look at is looked at.
+  if (armed && parts_.store->woke(fds, after)) read_wanted_ = true;
+}
+
+}  // namespace ringcast

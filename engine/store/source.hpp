@@ -1,0 +1,132 @@
+// The outbox thread: from the store's windows to the shards, and the questions of the shards to it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "config/config.hpp"
+#include "message/envelope.hpp"
+#include "message/mail.hpp"
+#include "queue/mailbox.hpp"
+#include "queue/wakeup.hpp"
+#include "store/outbox_store.hpp"
+#include "store/shard_outlets.hpp"
+
+namespace ringcast {
+
+// How the source is, for /readyz and metrics. Counters only grow.
+struct SourceStatus {
+  enum class State : std::uint8_t { opening, replaying, ready, lost };
+  State state = State::opening;
+  std::string store;   // which store, without secrets
+  std::string detail;  // why it is not open; empty while it is
+  Epoch epoch;
+  Offset top = 0;  // handed over up to here
+  std::uint64_t windows = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t events = 0;
+  std::uint64_t rows_failed = 0;
+  std::uint64_t rows_above_warn = 0;
+  std::uint64_t failed_unreported = 0;  // failed rows that could not be written down
+  std::uint64_t appended = 0;
+  std::uint64_t opens = 0;
+  std::uint64_t open_failures = 0;
+  Nanos blocked{0};  // waited for credits of a shard
+};
+
+struct SourceParts {
+  std::unique_ptr<OutboxStore> store;
+  Mailbox<SourceMail>::Receiver mail;
+  Wakeup& wakeup;                                  // of `mail`
+  std::vector<Mailbox<ShardMail>::Sender> shards;  // by index of the shard
+  const Config& config;                            // after with_default_namespaces()
+  // Called on the outbox thread after each turn that changed something; must not block.
+  std::function<void(const SourceStatus&)> report;
+};
+
+// The only user of the OutboxStore. Reads a window only when every event of the one before is in
+// its home shard's mailbox, so what it holds is bounded by one window; meanwhile it goes on
+// answering. A store that is gone is opened again after 50 ms to 5 s with full jitter, until then
+// whoever asks gets UNAVAILABLE at once.
+//
+// Thread: outbox; constructed at start-up, run() in a thread of its own until a StopMail.
+// The store is closed when run() ends.
+class Source final {
+ public:
+  static constexpr Millis kRetryMin{50};
+  static constexpr Millis kRetryMax{5'000};
+  static constexpr std::size_t kMailsPerTurn = 1'000;  // hence rows in one append()
+  static constexpr std::size_t kReadNowMax = 64;       // waiting ones; beyond: UNAVAILABLE
+  static constexpr std::size_t kFailedMax = 10'000;    // waiting to be written; beyond: logged only
+
+  explicit Source(SourceParts parts);
+  void run();
+
+ private:
+  std::size_t take_mail();
+  void take(SourceMail&& mail);
+  void answer_appends();
+  void append(std::vector<AppendMail>& good);
+  void answer_is_recorded();
+  void answer_read_now();
+  void refuse_read_now(const Error& why);
+  void refuse_all(const Error& why);
+  void publish_answer(const ReplyTo& reply_to, std::string room, Result<Appended> outcome);
+
+  void open_store();
+  void opened(StoreState state);
+  void lost(const Error& why);
+  void set_state(SourceStatus::State state);
+
+  void read();
+  std::optional<Window> next(OutboxStore::Read read, std::uint32_t limit);
+  struct Delivered {
+    std::uint64_t good = 0;
+    std::uint64_t failed = 0;
+  };
+  Delivered deliver(const Window& window);
+  std::optional<FailedRow> deliver(const OutboxRow& row);
+  void announce_replayed();
+  void write_failed();
+  [[nodiscard]] std::uint32_t window_rows_max() const;
+
+  void sleep();
+  [[nodiscard]] bool wants_to_read() const;
+  [[nodiscard]] Instant now() const { return clock_.now(); }
+
+  SourceParts parts_;
+  SystemClock clock_;
+  ShardOutlets outlets_;
+  EnvelopeLimits limits_;
+  SourceStatus status_;
+  bool changed_ = true;  // status_ is to be reported
+
+  bool stopping_ = false;
+  bool open_ = false;
+  bool ready_ = false;  // the shards know that the replay is over
+  Offset floor_ = 0;
+  bool read_wanted_ = false;
+  bool record_wanted_ = false;  // what was appended is to be recorded, also if not continuous
+  std::uint32_t attempts_ = 0;
+  Instant retry_at_{};  // of opening
+  Instant read_at_{};   // not before: the store was busy
+  Nanos credit_wait_{0};
+  Instant failed_retry_at_{};
+  std::minstd_rand random_;
+  log::Limiter warn_limiter_;
+  log::Limiter failed_limiter_;
+
+  std::vector<AppendMail> appends_;
+  std::vector<IsRecordedMail> asked_;
+  std::deque<ReadNowMail> read_now_;
+  std::vector<FailedRow> failed_;
+};
+
+}  // namespace ringcast

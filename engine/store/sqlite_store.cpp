@@ -1,0 +1,421 @@
+#include "store/sqlite_store.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace ringcast {
+
+namespace {
+
+constexpr std::string_view kUrlPrefix = "sqlite:";
+
+// Text that nothing bounds in the table is read up to this many characters: more than any of these
+// fields may have, so that events_of() still sees that it is too long.
+constexpr std::string_view kRowsSql =
+    "select id, kind, version, tenant_id, event_type, payload_bytes, substr(event_id, 1, 256),"
+    " substr(aggregate_type, 1, 256), substr(aggregate_id, 1, 256), substr(room, 1, 256),"
+    " substr(exclude_user, 1, 256), substr(conflation_key, 1, 256), substr(occurred_at, 1, 256),"
+    " case when payload_bytes <= ?4 then payload end"
+    " from ringcast_outbox where id > ?1 and id <= ?2 order by id limit ?3";
+
+Error lost(std::string detail) { return {Errc::unavailable, std::move(detail)}; }
+
+// A busy database is not a lost one.
+Error lost_unless_busy(const Error& error) {
+  return error.code == Errc::rate_limited ? error : lost(error.detail);
+}
+
+std::string boot_id_of_kernel() {
+  std::string boot_id;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id;
+  return boot_id;
+}
+
+OutboxRow row_of(const SqliteStatement& at) {
+  OutboxRow row;
+  row.id = at.integer(0);
+  row.offset = static_cast<Offset>(row.id);
+  row.kind = at.integer(1) == 1 ? OutboxRow::Kind::plain : OutboxRow::Kind::envelope;
+  row.version = at.integer(2);
+  row.tenant_id = at.text(3);
+  row.event_type = at.text(4);
+  row.payload_bytes = static_cast<std::uint64_t>(at.integer(5));
+  row.event_id = at.text(6);
+  row.aggregate_type = at.text(7);
+  row.aggregate_id = at.text(8);
+  if (!at.is_null(9)) row.room = std::string(at.text(9));
+  row.exclude_user = at.text(10);
+  row.conflation_key = at.text(11);
+  row.occurred_at = at.text(12);
+  row.payload = at.text(13);
+  return row;
+}
+
+}  // namespace
+
+Result<std::string> sqlite_path(std::string_view url) {
+  if (!url.starts_with(kUrlPrefix))
+    return {Errc::validation, "store.url: expected sqlite:PATH or postgresql://..."};
+  std::string path(url.substr(kUrlPrefix.size()));
+  // SQLite would take these for a database in memory, or one that is deleted when it is closed.
+  if (path.empty() || path.starts_with(":") || path.starts_with("file:") || path.back() == '/')
+    return {Errc::validation, "store.url: expected the path of a file after sqlite:"};
+  return path;
+}
+
+SqliteStore::SqliteStore(const Config& config, std::string path, std::string boot_id)
+    : config_(config),
+      path_(std::move(path)),
+      boot_id_(std::move(boot_id)),
+      daemon_id_(Uuid::random().text()) {}
+
+SqliteStore::~SqliteStore() {
+  if (!open_) return;
+  if (auto left = leave_sqlite(open_->connection, {daemon_id_, boot_id_, open_->inode}); !left)
+    log::warning("{}: could not leave in order: {}", describe(), left.error().detail);
+}
+
+std::string SqliteStore::describe() const { return fmt::format("sqlite:{}", path_); }
+
+Result<std::string> SqliteStore::inode_of_path() const {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0)
+    return lost(fmt::format("store: {}: {}", path_, std::strerror(errno)));
+  return std::to_string(status.st_ino);
+}
+
+Result<StoreState> SqliteStore::open(std::chrono::seconds history, std::uint64_t replay_bytes_max) {
+  history_ = history;
+  replay_bytes_max_ = replay_bytes_max;
+  if (auto connected = connect(); !connected) return connected.error();
+  if (auto placed = place_cursor(); !placed) return placed.error();
+  return state_;
+}
+
+Result<StoreState> SqliteStore::reopen() {
+  if (auto connected = connect(); !connected) return connected.error();
+  if (state_.epoch == cursor_epoch_) {
+    const auto numbers = numbering();
+    if (!numbers) return lost_unless_busy(numbers.error());
+    if (*numbers == Numbering::went_back) {
+      auto renewed = renew_sqlite_epoch(open_->connection, state_.epoch);
+      if (!renewed) return lost_unless_busy(renewed.error());
+      state_.epoch = std::move(renewed).value();
+    }
+  }
+  if (state_.epoch != cursor_epoch_)
+    if (auto placed = place_cursor(); !placed) return lost_unless_busy(placed.error());
+  return state_;
+}
+
+Result<void> SqliteStore::connect() {
+  open_.reset();
+  seen_data_.reset();
+  const std::filesystem::path path(path_);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error))
+    return {Errc::validation, fmt::format("store: the folder {} does not exist", folder.string())};
+  auto connection = SqliteConnection::open(path_, kBusyTimeoutMs);
+  if (!connection)
+    return {connection.error().code, fmt::format("{} ({})", connection.error().detail, path_)};
+  Open opened;
+  opened.connection = std::move(connection).value();
+  if (auto migrated = migrate_sqlite(opened.connection, config_.store.migrate, path_); !migrated)
+    return migrated;
+  if (auto entered = enter(opened); !entered) return entered;
+  open_.emplace(std::move(opened));
+  // Statements and the publisher refer to the connection where it stays from now on.
+  if (auto prepared = prepare(*open_); !prepared) {
+    open_.reset();
+    return prepared;
+  }
+  const std::uint32_t poll_ms =
+      config_.outbox.poll_interval_ms != 0 ? config_.outbox.poll_interval_ms : kPollIntervalMs;
+  // SQLite puts the -wal beside the file that a symbolic link points to.
+  const auto real = std::filesystem::weakly_canonical(path, error);
+  open_->watch = std::make_unique<SqliteWatch>(
+      real.parent_path().string(), real.filename().string(), Millis{poll_ms}, SystemClock().now());
+  return {};
+}
+
+Result<void> SqliteStore::enter(Open& open) {
+  auto inode = inode_of_path();
+  if (!inode) return inode.error();
+  open.inode = std::move(inode).value();
+  auto epoch = enter_sqlite(open.connection, {daemon_id_, boot_id_, open.inode});
+  if (!epoch) return epoch.error();
+  state_.epoch = std::move(epoch).value();
+  // Where rows are published without being asked, what is committed is published.
+  if (!config_.outbox.continuous)
+    return open.connection.execute(
+        "insert or ignore into ringcast_meta select 'recorded',"
+        " coalesce((select seq from sqlite_sequence where name = 'ringcast_outbox'), 0)");
+  const auto marked =
+      open.connection.query_integer("select count(*) from ringcast_meta where key = 'recorded'");
+  if (!marked) return marked.error();
+  if (*marked == 0) return {};
+  return open.connection.execute("delete from ringcast_meta where key = 'recorded'");
+}
+
+Result<void> SqliteStore::prepare(Open& open) {
+  const std::pair<SqliteStatement*, std::string_view> statements[] = {
+      {&open.epoch, "select value from ringcast_meta where key = 'epoch'"},
+      {&open.recorded, "select cast(value as integer) from ringcast_meta where key = 'recorded'"},
+      {&open.rows, kRowsSql},
+      {&open.top,
+       "select coalesce((select seq from sqlite_sequence where name = 'ringcast_outbox'), 0)"},
+      {&open.data_version, "pragma data_version"},
+  };
+  for (const auto& [statement, sql] : statements) {
+    auto prepared = open.connection.prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(prepared).value();
+  }
+  auto publish = SqlitePublish::prepare(open.connection, config_);
+  if (!publish) return publish.error();
+  open.publish = std::move(publish).value();
+  return {};
+}
+
+// Walks back from the last recorded row for as long as rows are young and fit.
+Result<void> SqliteStore::place_cursor() {
+  const auto transaction =
+      SqliteTransaction::begin(open_->connection, SqliteTransaction::Kind::read);
+  if (!transaction) return transaction.error();
+  const auto recorded = recorded_up_to();
+  if (!recorded) return recorded.error();
+  const auto last = top_id();
+  if (!last) return last.error();
+  const Offset top = std::min(*last, *recorded);
+  auto back = open_->connection.prepare(
+      "select id, payload_bytes, created_at_ms >=  (julianday('now') - 2440587.5) * 86400000 - ?2"
+      " from ringcast_outbox where id <= ?1 order by id desc");
+  if (!back) return back.error();
+  back->bind(1, static_cast<std::int64_t>(top)).bind(2, std::int64_t{history_.count()} * 1'000);
+  Offset first = top + 1;
+  std::uint64_t bytes = 0;
+  for (;;) {
+    const auto stepped = back->step();
+    if (!stepped) return stepped.error();
+    if (*stepped == SqliteStatement::Step::done) break;
+    bytes += static_cast<std::uint64_t>(back->integer(1));
+    if (back->integer(2) == 0 || bytes > replay_bytes_max_) break;
+    first = static_cast<Offset>(back->integer(0));
+  }
+  cursor_ = first - 1;
+  cursor_epoch_ = state_.epoch;
+  replay_top_ = top;
+  state_.floor = cursor_;
+  return {};
+}
+
+bool SqliteStore::replaying() const { return cursor_ < replay_top_; }
+
+Result<Offset> SqliteStore::recorded_up_to() {
+  const auto stepped = open_->recorded.step();
+  if (!stepped) return stepped.error();
+  const Offset recorded = *stepped == SqliteStatement::Step::row
+                              ? static_cast<Offset>(open_->recorded.integer(0))
+                              : kOffsetMax;
+  open_->recorded.reset();
+  return recorded;
+}
+
+// The last id that was ever given, also where its row has been deleted since.
+Result<Offset> SqliteStore::top_id() {
+  if (const auto stepped = open_->top.step(); !stepped) return stepped.error();
+  const Offset top = static_cast<Offset>(open_->top.integer(0));
+  open_->top.reset();
+  return top;
+}
+
+// Whether the cursor still means what it meant.
+Result<SqliteStore::Numbering> SqliteStore::numbering() {
+  if (const auto stepped = open_->epoch.step(); !stepped) return stepped.error();
+  const bool same_epoch = open_->epoch.text(0) == cursor_epoch_;
+  open_->epoch.reset();
+  if (!same_epoch) return Numbering::new_epoch;
+  const auto top = top_id();
+  if (!top) return top.error();
+  return *top < cursor_ ? Numbering::went_back : Numbering::goes_on;
+}
+
+Result<void> SqliteStore::check_numbering() {
+  const auto numbers = numbering();
+  if (!numbers) return numbers.error();
+  switch (*numbers) {
+    case Numbering::goes_on:
+      return {};
+    case Numbering::new_epoch:
+      return lost("store: the database has a new epoch");
+    case Numbering::went_back:
+      return lost("store: the database ends before what was read from it");
+  }
+  return {};
+}
+
+Result<Window> SqliteStore::next(Read read, std::uint32_t limit) {
+  // The connection would go on reading a file that has been deleted or replaced.
+  const auto inode = inode_of_path();
+  if (!inode) return inode.error();
+  if (*inode != open_->inode)
+    return lost(fmt::format("store: {} is another file than before", path_));
+  // Before the read: a commit between the two is then looked for once too often, not once too few.
+  const auto seen = data_version();
+  Window window;
+  if (auto done = read_window(window, read, limit); !done) return lost_unless_busy(done.error());
+  seen_data_ = seen;
+  cursor_ = window.top;
+  // Rows at the end may have been deleted: what is not there need not be replayed.
+  if (window.rows.empty()) replay_top_ = cursor_;
+  return window;
+}
+
+// One transaction: what is checked, read and recorded belongs together.
+Result<void> SqliteStore::read_window(Window& window, Read read, std::uint32_t limit) {
+  const bool may_record = read == Read::record && !config_.outbox.continuous;
+  auto transaction =
+      SqliteTransaction::begin(open_->connection, may_record ? SqliteTransaction::Kind::write
+                                                             : SqliteTransaction::Kind::read);
+  if (!transaction) return transaction.error();
+  if (auto numbered = check_numbering(); !numbered) return numbered;
+  const auto recorded = recorded_up_to();
+  if (!recorded) return recorded.error();
+  const bool records = may_record && cursor_ >= *recorded;
+  if (auto rows = read_rows(window, records ? kOffsetMax : *recorded, limit); !rows) return rows;
+  window.ours = records || *recorded == kOffsetMax;
+  if (records && !window.rows.empty())
+    if (auto marked = record(window.top); !marked) return marked;
+  return transaction->commit();
+}
+
+Result<void> SqliteStore::read_rows(Window& window, Offset up_to, std::uint32_t limit) {
+  window.top = cursor_;
+  SqliteStatement& rows = open_->rows;
+  rows.bind(1, static_cast<std::int64_t>(cursor_))
+      .bind(2, static_cast<std::int64_t>(up_to))
+      .bind(3, std::int64_t{limit} + 1)
+      .bind(4, static_cast<std::int64_t>(config_.outbox.envelope_bytes_max));
+  std::uint64_t bytes = 0;
+  for (;;) {
+    const auto stepped = rows.step();
+    if (!stepped) return stepped.error();
+    if (*stepped == SqliteStatement::Step::done) break;
+    OutboxRow row = row_of(rows);
+    bytes += row.payload.size();
+    window.more = window.rows.size() == limit ||
+                  (!window.rows.empty() && bytes > config_.outbox.window_bytes_max);
+    if (window.more) break;
+    window.top = row.offset;
+    window.rows.push_back(std::move(row));
+  }
+  rows.reset();
+  return {};
+}
+
+Result<void> SqliteStore::record(Offset top) {
+  auto mark =
+      open_->connection.prepare("update ringcast_meta set value = ?1 where key = 'recorded'");
+  if (!mark) return mark.error();
+  return mark->bind(1, static_cast<std::int64_t>(top)).run();
+}
+
+Result<void> SqliteStore::fail(std::span<const FailedRow> rows) {
+  auto known = open_->connection.prepare("select 1 from ringcast_failed where id = ?1");
+  if (!known) return lost(known.error().detail);
+  std::vector<const FailedRow*> unknown;
+  for (const FailedRow& row : rows) {
+    const auto stepped = known->bind(1, row.id).step();
+    if (!stepped) return lost(stepped.error().detail);
+    if (*stepped == SqliteStatement::Step::done) unknown.push_back(&row);
+    known->reset();
+  }
+  // Each write wakes every other daemon on this file, so what is known is not written again.
+  if (unknown.empty()) return {};
+  auto transaction = SqliteTransaction::begin(open_->connection, SqliteTransaction::Kind::write);
+  if (!transaction) return lost_unless_busy(transaction.error());
+  auto insert = open_->connection.prepare(
+      "insert or ignore into ringcast_failed(id, event_id, reason, error) values(?1, ?2, ?3, ?4)");
+  if (!insert) return lost(insert.error().detail);
+  for (const FailedRow* row : unknown) {
+    insert->bind(1, row->id).bind(2, row->event_id).bind(3, row->reason).bind(4, row->error);
+    if (auto run = insert->run(); !run) return lost(run.error().detail);
+  }
+  return transaction->commit();
+}
+
+Result<std::vector<Result<Appended>>> SqliteStore::append(std::span<const PlainRow> rows) {
+  return open_->publish->append(rows, state_.epoch);
+}
+
+Result<bool> SqliteStore::is_recorded(Offset offset) {
+  const auto recorded = recorded_up_to();
+  if (!recorded) return lost(recorded.error().detail);
+  if (offset > *recorded || offset > kOffsetMax) return false;
+  auto exists =
+      open_->connection.prepare("select exists(select 1 from ringcast_outbox where id >= ?1)");
+  if (!exists) return lost(exists.error().detail);
+  const auto stepped = exists->bind(1, static_cast<std::int64_t>(offset)).step();
+  if (!stepped) return lost(stepped.error().detail);
+  return exists->integer(0) != 0;
+}
+
+Result<Backlog> SqliteStore::backlog() {
+  auto count = open_->connection.prepare(
+      "select count(*), (select (julianday('now') - 2440587.5) * 86400000 - created_at_ms"
+      " from ringcast_outbox where id > ?1 order by id limit 1) from ringcast_outbox"
+      " where id > ?1");
+  if (!count) return lost(count.error().detail);
+  const auto stepped = count->bind(1, static_cast<std::int64_t>(cursor_)).step();
+  if (!stepped) return lost(stepped.error().detail);
+  Backlog backlog{static_cast<std::uint64_t>(count->integer(0)), std::nullopt};
+  if (!count->is_null(1))
+    backlog.oldest_seconds =
+        static_cast<double>(std::max(std::int64_t{0}, count->integer(1))) / 1'000.0;
+  return backlog;
+}
+
+// Changes with each commit of another connection. None: it can not be read, so next() will say why.
+std::optional<std::int64_t> SqliteStore::data_version() {
+  const auto stepped = open_->data_version.step();
+  if (!stepped) return std::nullopt;
+  const std::int64_t version = open_->data_version.integer(0);
+  open_->data_version.reset();
+  return version;
+}
+
+Instant SqliteStore::arm(std::vector<pollfd>& fds, Instant now) {
+  const Instant until = open_->watch->arm(fds);
+  const auto version = data_version();
+  return version && version == seen_data_ ? until : now;
+}
+
+bool SqliteStore::woke(std::span<const pollfd> fds, Instant now) {
+  const bool look = open_->watch->due(fds, now);
+  const auto version = data_version();
+  if (!version || version != seen_data_) return true;
+  if (!look) return false;
+  const auto inode = inode_of_path();
+  return !inode || *inode != open_->inode;
+}
+
+Result<std::unique_ptr<OutboxStore>> make_sqlite_store(const Config& config) {
+  auto path = sqlite_path(config.store.url);
+  if (!path) return path.error();
+  std::unique_ptr<OutboxStore> store =
+      std::make_unique<SqliteStore>(config, std::move(path).value(), boot_id_of_kernel());
+  return store;
+}
+
+}  // namespace ringcast
