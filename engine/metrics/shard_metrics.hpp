@@ -1,0 +1,97 @@
+// What one shard counts.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/ensure.hpp"
+#include "base/result.hpp"
+#include "metrics/instruments.hpp"
+
+namespace ringcast {
+
+inline constexpr std::size_t kErrcs = static_cast<std::size_t>(Errc::internal) + 1;
+inline constexpr std::size_t kCloseReasonsMax = 32;
+
+// Nanoseconds from 16 us to 34 s, and events from 1 to 32,768.
+using LatencyHistogram = Histogram<16'384, 22>;
+using SizeHistogram = Histogram<1, 16>;
+
+// The names and meanings that operators see stand in exposition.cpp, beside each field.
+//
+// Thread: written by its shard, read by any. Lives longer than its shard. Aligned so that no two
+// shards write to one cache line.
+struct alignas(64) ShardMetrics {
+  // Connections.
+  Counter accepted;
+  Counter closed;
+  Counter connections_refused;
+  Counter websockets_opened;
+  Counter streams_opened;
+  Counter upgrades_refused;
+  Counter http_requests;
+  Counter http_refused;
+  Counter slow_consumers;
+
+  // In.
+  Counter bytes_received;
+  Counter frames_received;
+  Counter messages_received;
+
+  // Events.
+  Counter published_by_source;
+  Counter published_by_clients;
+  Counter duplicates_dropped;
+  Counter rooms_refused;
+  Counter answers_to_gone;
+  Counter recovered;
+  Counter not_recovered;
+  Counter gaps;
+
+  // Out.
+  Counter frames_encoded;
+  Counter batches;
+  Counter deliveries;
+  Counter sends;
+  Counter short_sends;
+  Counter bytes_sent;
+
+  // The loop.
+  Counter ticks;
+  Counter wakeups;
+  Counter mail_handled;
+  Counter mailbox_blocked;
+  Counter shard_stalls;
+  Gauge mailbox_depth;
+  Gauge rooms;
+  Gauge subscriptions;
+  Gauge pinned_bytes;
+
+  LatencyHistogram commit_to_socket;  // nanoseconds
+  SizeHistogram tick_events;
+
+  [[nodiscard]] Counter& errors(Errc code) { return errors_[static_cast<std::size_t>(code)]; }
+  [[nodiscard]] const Counter& errors(Errc code) const {
+    return errors_[static_cast<std::size_t>(code)];
+  }
+
+  // `reason` is the enumerator of a table that this folder can not see; its position is its label.
+  template <class Reason>
+    requires std::is_enum_v<Reason>
+  [[nodiscard]] Counter& closed_by_reason(Reason reason) {
+    const auto at = static_cast<std::size_t>(reason);
+    ensure(at < kCloseReasonsMax, "more close reasons than counters");
+    return closed_by_reason_[at];
+  }
+  [[nodiscard]] const Counter& closed_by_position(std::size_t position) const {
+    return closed_by_reason_[position];
+  }
+
+ private:
+  std::array<Counter, kErrcs> errors_;
+  std::array<Counter, kCloseReasonsMax> closed_by_reason_;
+};
+
+}  // namespace ringcast
