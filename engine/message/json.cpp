@@ -18,13 +18,13 @@ simdjson::dom::parser& parser() {
 std::size_t depth_of(simdjson::dom::element element) {
   std::size_t deepest = 0;
   if (element.is_object()) {
-    for (auto field : element.get_object().value_unsafe())
-      deepest = std::max(deepest, depth_of(field.value));
+    const simdjson::dom::object object = element.get_object().value_unsafe();
+    for (const auto field : object) deepest = std::max(deepest, depth_of(field.value));
     return deepest + 1;
   }
   if (element.is_array()) {
-    for (auto child : element.get_array().value_unsafe())
-      deepest = std::max(deepest, depth_of(child));
+    const simdjson::dom::array array = element.get_array().value_unsafe();
+    for (const auto child : array) deepest = std::max(deepest, depth_of(child));
     return deepest + 1;
   }
   return 0;

@@ -38,6 +38,13 @@ struct FailedRow {
   std::string error;   // the sentence that names the field
 };
 
+// What makes a row one of kind `envelope` instead: only dev mode inserts such rows itself.
+struct EnvelopeKey {
+  std::string tenant_id;
+  std::string aggregate_type;
+  std::string aggregate_id;
+};
+
 // A publish into a `store` room, on its way into the outbox as a row of kind `plain`.
 struct PlainRow {
   Uuid event_id;
@@ -46,9 +53,10 @@ struct PlainRow {
   Payload data;
   std::string exclude_user;
   std::string conflation_key;
-  std::string user;             // who publishes; empty: the server API
-  std::string idempotency_key;  // empty: none
-  bool id_given = false;        // the publisher chose event_id, so it deduplicates too
+  std::string user;                     // who publishes; empty: the server API
+  std::string idempotency_key;          // empty: none
+  bool id_given = false;                // the publisher chose event_id, so it deduplicates too
+  std::optional<EnvelopeKey> envelope;  // then `room` is empty
 };
 
 // What became of it, once committed.

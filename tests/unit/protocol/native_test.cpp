@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "message/json.hpp"
+#include "protocol/json_fields.hpp"
 
 namespace ringcast::protocol {
 namespace {
@@ -219,8 +220,8 @@ TEST(NativeMessage, LimitsTheNumberOfItsFields) {
     for (std::size_t i = 1; i < count; ++i) text += fmt::format(R"(,"f{}":0)", i);
     return text + "}";
   };
-  EXPECT_EQ(refusal(with_fields(kRequestFieldsMax)), "taken");
-  EXPECT_THAT(refusal(with_fields(kRequestFieldsMax + 1)), HasSubstr("more than 16 fields"));
+  EXPECT_EQ(refusal(with_fields(kJsonFieldsMax)), "taken");
+  EXPECT_THAT(refusal(with_fields(kJsonFieldsMax + 1)), HasSubstr("more than 16 fields"));
   EXPECT_LT(refusal(with_fields(6'000)).size(), 200U);
 }
 

@@ -1,0 +1,173 @@
+#include "engine.hpp"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <utility>
+
+#include "wiring.hpp"
+
+namespace ringcast {
+
+namespace {
+
+// Places for control mail; it is a handful in a daemon's life.
+constexpr std::uint64_t kControlMax = 16;
+
+std::optional<io::Backend> wished(BackendWish wish) {
+  switch (wish) {
+    case BackendWish::automatic:
+      return std::nullopt;
+    case BackendWish::io_uring:
+      return io::Backend::io_uring;
+    case BackendWish::epoll:
+      return io::Backend::epoll;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Engine::~Engine() {
+  request_stop(Stop::goes_away);
+  join();
+}
+
+const std::string& Engine::address() const { return parts_->address; }
+
+void Engine::request_stop(Stop how) {
+  for (ShardSender& sender : parts_->control) {
+    std::ignore = sender.try_send(StopMail{how == Stop::restarts});
+    sender.wake();
+  }
+}
+
+// The shards first: while they end they may still need answers of the source.
+void Engine::join() {
+  for (std::thread& thread : parts_->shard_threads)
+    if (thread.joinable()) thread.join();
+  if (!parts_->source_thread.joinable()) return;
+  std::ignore = parts_->source_control->try_send(StopMail{});
+  parts_->source_control->wake();
+  parts_->source_thread.join();
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(Config config) {
+  with_default_namespaces(config);
+  if (config.engine.shards == 0) config.engine.shards = usable_cpus();
+  auto services = make_services(std::move(config));
+  if (!services) return services.error();
+  auto engine = std::unique_ptr<Engine>(new Engine(std::make_unique<Parts>(std::move(*services))));
+  Parts& parts = *engine->parts_;
+  if (auto wired = wire(parts); !wired) return wired.error();
+  if (auto running = run(parts); !running) return running.error();
+  return engine;
+}
+
+// Mailboxes, source and shards; nothing runs yet.
+Result<void> Engine::wire(Parts& parts) {
+  const Config& settings = parts.services.config;
+  const std::uint32_t shards = settings.engine.shards;
+  auto backend = io::choose_backend(wished(settings.engine.backend));
+  if (!backend) return backend.error();
+  parts.backend = *backend;
+  auto address = io::parse_listen_address(settings.listen.address);
+  if (!address) return {Errc::validation, "listen.address: " + address.error().detail};
+  auto first = io::bind_listener(*address);
+  if (!first) return first.error();
+  parts.address = first->address.to_string();
+  auto store = make_store(settings);
+  if (!store) return store.error();
+
+  for (std::uint32_t i = 0; i < shards; ++i) {
+    parts.wakeups.push_back(std::make_unique<Wakeup>());
+    parts.mailboxes.push_back(std::make_unique<ShardMailbox>(*parts.wakeups.back()));
+    parts.metrics.push_back(std::make_unique<ShardMetrics>());
+    parts.control.push_back(parts.mailboxes.back()->open(kControlMax));
+  }
+  if (*store) {
+    parts.source_mailbox = std::make_unique<Mailbox<SourceMail>>(parts.source_wakeup);
+    parts.source_control = parts.source_mailbox->open(kControlMax);
+    std::vector<ShardSender> to_shards;
+    for (auto& mailbox : parts.mailboxes)
+      to_shards.push_back(mailbox->open(settings.engine.mailbox_max));
+    parts.source = std::make_unique<Source>(SourceParts{
+        std::move(*store), Mailbox<SourceMail>::Receiver(*parts.source_mailbox),
+        parts.source_wakeup, std::move(to_shards), settings,
+        [&latest = parts.source_status](const SourceStatus& status) { latest.set(status); }});
+  }
+  set_reports(parts);
+  for (std::uint32_t i = 0; i < shards; ++i) {
+    Shard::Parts shard;
+    shard.index = {i};
+    shard.services = &parts.services;
+    shard.mailbox = parts.mailboxes[i].get();
+    shard.wakeup = parts.wakeups[i].get();
+    shard.metrics = parts.metrics[i].get();
+    for (std::uint32_t j = 0; j < shards; ++j)
+      shard.others.push_back(i == j ? ShardSender()
+                                    : parts.mailboxes[j]->open(settings.engine.mailbox_max));
+    if (parts.source_mailbox)
+      shard.source = parts.source_mailbox->open(settings.engine.mailbox_max);
+    shard.ring.backend = parts.backend.backend;
+    shard.ring.reason = parts.backend.reason;
+    shard.ring.sockets_max = settings.listen.connections_max + 64;
+    auto listener =
+        i == 0 ? Result<io::FileDescriptor>(std::move(first->socket)) : io::open_listener(*first);
+    if (!listener) return listener.error();
+    shard.listener = std::move(*listener);
+    parts.shards.push_back(std::make_unique<Shard>(std::move(shard)));
+  }
+  return {};
+}
+
+Result<void> Engine::run(Parts& parts) {
+  std::vector<std::future<Result<std::string>>> started;
+  for (auto& shard : parts.shards) {
+    std::promise<Result<std::string>> promise;
+    started.push_back(promise.get_future());
+    parts.shard_threads.emplace_back([&shard = *shard, promise = std::move(promise)]() mutable {
+      const auto ran = shard.run([&](std::string ring) { promise.set_value(std::move(ring)); });
+      if (!ran) promise.set_value(ran.error());
+    });
+  }
+  for (std::size_t i = 0; i < started.size(); ++i) {
+    auto ring = started[i].get();
+    if (!ring) return ring.error();
+    if (i == 0) log::info("{} shards on {}", started.size(), *ring);
+  }
+  if (parts.source) parts.source_thread = std::thread([&parts] { parts.source->run(); });
+  return {};
+}
+
+// What /metrics and /readyz ask: they read counters, in whatever thread the request came.
+void Engine::set_reports(Parts& parts) {
+  parts.services.readiness = [&parts] {
+    Readiness readiness;
+    if (!parts.source) return readiness;
+    const SourceStatus status = parts.source_status.get();
+    switch (status.state) {
+      case SourceStatus::State::opening:
+        readiness.reasons.push_back("store is being opened: " + status.detail);
+        break;
+      case SourceStatus::State::replaying:
+        readiness.reasons.push_back("store is being replayed");
+        break;
+      case SourceStatus::State::ready:
+        break;
+      case SourceStatus::State::lost:
+        readiness.reasons.push_back("store is gone: " + status.detail);
+        break;
+    }
+    return readiness;
+  };
+  parts.services.metrics_text = [&parts] {
+    std::uint64_t deliveries = 0;
+    for (const auto& metrics : parts.metrics) deliveries += metrics->deliveries.value();
+    return fmt::format("ringcast_deliveries_total {}\n", deliveries);
+  };
+}
+
+}  // namespace ringcast

@@ -1,0 +1,45 @@
+// The engine: what the daemon, the Python module and C++ programs start and stop.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "config/config.hpp"
+
+namespace ringcast {
+
+// A running engine: its shards, its source, its listeners.
+//
+// Thread: start() and join() the one that owns it; request_stop() any. The destructor stops and
+// joins. Limits are those of its configuration.
+class Engine final {
+ public:
+  // Binds, starts every thread and returns once connections are accepted. `config` is one that
+  // check_config() has no complaint about. The error is one sentence for whoever starts it.
+  static Result<std::unique_ptr<Engine>> start(Config config);
+
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Where it listens, as HOST:PORT with the port that was chosen.
+  [[nodiscard]] const std::string& address() const;
+
+  // How connections are told that they end.
+  enum class Stop { goes_away, restarts };
+  // Begins to stop: no new connections, every WebSocket is told, answers that are due are given.
+  void request_stop(Stop how);
+  // Until all threads have ended, at the latest stop_deadline_ms after request_stop().
+  void join();
+
+ private:
+  struct Parts;
+  explicit Engine(std::unique_ptr<Parts> parts);
+  static Result<void> wire(Parts& parts);
+  static Result<void> run(Parts& parts);
+  static void set_reports(Parts& parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace ringcast

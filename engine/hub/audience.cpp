@@ -1,0 +1,259 @@
+#include "hub/audience.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "message/home_shard.hpp"
+
+namespace ringcast {
+
+Audience::Audience(const Config& config, Mesh& mesh, ShardMetrics& metrics)
+    : config_(config),
+      mesh_(mesh),
+      metrics_(metrics),
+      replies_(std::make_shared<Batch>()),
+      home_positions_(mesh.shards()) {}
+
+void Audience::open(Session& session) {
+  ensure(!session.opened, "Audience::open: this session is open");
+  session.opened = true;
+  sessions_[session.id.slot.index] = &session;
+}
+
+void Audience::identify(Session& session, const Identity& identity,
+                        std::shared_ptr<const Grants> grants) {
+  ensure(session.opened && session.user.empty(), "Audience::identify: once, after open()");
+  session.user = identity.user;
+  session.grants = std::move(grants);
+  session.expires = identity.expires_at;
+  if (!session.user.empty()) by_user_[session.user].push_back(&session);
+}
+
+void Audience::close(Session& session) {
+  if (!session.opened) return;
+  session.opened = false;
+  while (!session.subscriptions.empty()) drop(session, session.subscriptions.size() - 1);
+  sessions_.erase(session.id.slot.index);
+  if (const auto user = by_user_.find(session.user); user != by_user_.end()) {
+    std::erase(user->second, &session);
+    if (user->second.empty()) by_user_.erase(user);
+  }
+  if (session.dirty) std::erase(dirty_, &session);
+  session.dirty = false;
+}
+
+Session* Audience::find(ConnectionId id) {
+  const auto found = sessions_.find(id.slot.index);
+  return found != sessions_.end() && found->second->id == id ? found->second : nullptr;
+}
+
+Channel* Audience::find_channel(std::string_view room) {
+  const auto found = channels_.find(room);
+  return found == channels_.end() ? nullptr : found->second.get();
+}
+
+Channel& Audience::channel_of(std::string_view room) {
+  if (Channel* channel = find_channel(room)) return *channel;
+  auto made = std::make_unique<Channel>();
+  made->room = room;
+  made->settings = &settings(room);
+  return *channels_.emplace(std::string(room), std::move(made)).first->second;
+}
+
+Result<void> Audience::subscribe(Session& session, std::string_view room, std::uint64_t tag,
+                                 std::optional<Position> recover) {
+  Channel* known = find_channel(room);
+  if (known != nullptr)
+    for (const auto& subscription : session.subscriptions)
+      if (subscription.channel == known)
+        return {Errc::conflict, fmt::format("room: already subscribed to '{}'", room)};
+  const std::uint32_t rooms_max = config_.limits.rooms_per_connection_max;
+  if (session.subscriptions.size() >= rooms_max)
+    return {Errc::rate_limited,
+            fmt::format("room: a connection may subscribe to at most {} rooms", rooms_max)};
+  SubscribeMail mail{std::string(room), {session.id, tag}, std::move(recover)};
+  if (!mesh_.try_send(home_shard(room, mesh_.shards()), std::move(mail)))
+    return {Errc::unavailable, "the room's shard is busy, try again"};
+  Channel& channel = channel_of(room);
+  ++channel.asked;
+  channel.leaving = false;
+  session.subscriptions.push_back({&channel, 0, false, tag});
+  return {};
+}
+
+bool Audience::unsubscribe(Session& session, std::string_view room) {
+  const Channel* channel = find_channel(room);
+  if (channel == nullptr) return false;
+  for (std::size_t i = 0; i < session.subscriptions.size(); ++i) {
+    if (session.subscriptions[i].channel != channel) continue;
+    drop(session, i);
+    return true;
+  }
+  return false;
+}
+
+// Swaps the last subscriber into the place that becomes free, so nothing is searched.
+void Audience::drop(Session& session, std::size_t at) {
+  const Session::Subscription subscription = session.subscriptions[at];
+  session.subscriptions[at] = session.subscriptions.back();
+  session.subscriptions.pop_back();
+  Channel& channel = *subscription.channel;
+  if (subscription.joined) {
+    Subscriber& place = channel.subscribers[subscription.index];
+    place = channel.subscribers.back();
+    channel.subscribers.pop_back();
+    --channel.per_encoding[static_cast<std::size_t>(session.encoding)];
+    if (subscription.index < channel.subscribers.size())
+      for (auto& moved : place.session->subscriptions)
+        if (moved.channel == &channel) moved.index = subscription.index;
+  }
+  leave_if_empty(channel);
+}
+
+void Audience::leave_if_empty(Channel& channel) {
+  if (channel.leaving || channel.asked != 0 || !channel.subscribers.empty()) return;
+  channel.leaving = true;
+  leaves_.push_back(channel.room);
+}
+
+void Audience::send_leaves() {
+  std::vector<std::string> again;
+  for (std::string& room : leaves_) {
+    Channel* channel = find_channel(room);
+    // Somebody came back meanwhile, or the room was listed twice and is gone.
+    if (channel == nullptr || !channel->leaving) continue;
+    LeaveMail mail{room, mesh_.self()};
+    if (!mesh_.try_send(home_shard(room, mesh_.shards()), std::move(mail))) {
+      again.push_back(std::move(room));
+      continue;
+    }
+    std::erase(dirty_channels_, channel);
+    channels_.erase(channels_.find(room));
+  }
+  leaves_ = std::move(again);
+}
+
+void Audience::deliver(DeliverMail&& mail) {
+  Channel* channel = find_channel(mail.event->room);
+  if (channel == nullptr || channel->subscribers.empty()) return;  // they left meanwhile
+  add_pending(*channel, {std::move(mail.event), nullptr});
+}
+
+void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
+  channel.pending.push_back(std::move(pending));
+  if (channel.dirty) return;
+  channel.dirty = true;
+  dirty_channels_.push_back(&channel);
+}
+
+void Audience::subscribed(SubscribedMail&& mail) {
+  Channel* channel = find_channel(mail.room);
+  ensure(channel != nullptr && channel->asked != 0, "an answer to a subscribe that nobody made");
+  --channel->asked;
+  Session* session = find(mail.reply_to.connection);
+  Session::Subscription* subscription = nullptr;
+  if (session != nullptr)
+    for (auto& candidate : session->subscriptions)
+      if (candidate.channel == channel && candidate.tag == mail.reply_to.tag && !candidate.joined)
+        subscription = &candidate;
+  if (subscription == nullptr) {  // closed, or unsubscribed, before the answer came
+    leave_if_empty(*channel);
+    return;
+  }
+  if (mail.error) {
+    drop(*session, static_cast<std::size_t>(subscription - session->subscriptions.data()));
+    session->peer->subscribed(*session, mail.reply_to.tag, mail);
+    return;
+  }
+  channel->epoch = mail.at.epoch;
+  channel->numbered = mail.numbered;
+  channel->stored = mail.stored;
+  join(*session, *subscription, *channel);
+  session->peer->subscribed(*session, mail.reply_to.tag, mail);
+  if (mail.missed) send_missed(*session, *channel, mail);
+}
+
+void Audience::join(Session& session, Session::Subscription& subscription, Channel& channel) {
+  subscription.joined = true;
+  subscription.index = static_cast<std::uint32_t>(channel.subscribers.size());
+  channel.subscribers.push_back({&session, static_cast<std::uint32_t>(channel.pending.size())});
+  ++channel.per_encoding[static_cast<std::size_t>(session.encoding)];
+}
+
+void Audience::epoch_changed(EpochMail&& mail) {
+  Channel* channel = find_channel(mail.room);
+  if (channel == nullptr || channel->subscribers.empty()) return;
+  // What waits is of the old epoch, and its frames may carry it: they go out first.
+  if (!channel->pending.empty()) flush_room(*channel);
+  channel->epoch = mail.at.epoch;
+  add_pending(*channel, {nullptr, std::make_unique<const Notice>(notice_of(mail))});
+}
+
+void Audience::gap(GapMail&& mail) {
+  Channel* channel = find_channel(mail.room);
+  if (channel == nullptr || channel->subscribers.empty()) return;
+  metrics_.gaps.add();
+  add_pending(*channel, {nullptr, std::make_unique<const Notice>(notice_of(mail))});
+}
+
+void Audience::presence_changed(PresenceUpdateMail&& mail) {
+  Channel* channel = find_channel(mail.room);
+  if (channel == nullptr || channel->subscribers.empty()) return;
+  add_pending(*channel, {nullptr, std::make_unique<const Notice>(notice_of(mail))});
+}
+
+void Audience::home_position(const HomePositionMail& mail) {
+  home_positions_[mail.home.value] = mail.at;
+}
+
+// Only at the end of a tick, when all that was handed over before is in the SendQueues: a position
+// that overtook its events would make a client drop them as known.
+void Audience::make_complete() {
+  Position least = home_positions_.front();
+  for (const Position& position : home_positions_) {
+    if (position.epoch != least.epoch || position.offset == 0) return;
+    least.offset = std::min(least.offset, position.offset);
+  }
+  complete_ = least;
+}
+
+void Audience::reply(Session& session, std::string_view frame) {
+  append_reply(session, frame, config_.limits.reply_bytes_max);
+}
+
+void Audience::last_words(Session& session, std::string_view frame) {
+  append_reply(session, frame, UINT64_MAX);
+}
+
+void Audience::append_reply(Session& session, std::string_view frame, std::uint64_t bytes_max) {
+  const auto begin = static_cast<std::uint32_t>(replies_->size());
+  replies_->bytes() += frame;
+  replies_->end_frame();
+  const auto end = static_cast<std::uint32_t>(replies_->size());
+  if (session.queue.push(*replies_, begin, end, bytes_max) == SendQueue::Pushed::full) {
+    metrics_.slow_consumers.add();
+    close_session(session, CloseReason::slow_consumer);
+  }
+  mark_dirty(session);
+}
+
+void Audience::close_session(Session& session, CloseReason reason) {
+  if (session.closing) return;
+  session.closing = reason;
+  mark_dirty(session);
+}
+
+void Audience::mark_dirty(Session& session) {
+  if (session.dirty || !session.opened) return;
+  session.dirty = true;
+  dirty_.push_back(&session);
+}
+
+void Audience::end_tick() {
+  batches_.clear();
+  missed_.clear();
+  if (replies_->size() != 0) replies_ = std::make_shared<Batch>();
+}
+
+}  // namespace ringcast

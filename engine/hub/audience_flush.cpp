@@ -1,0 +1,109 @@
+// The end of a tick: from what waits in channels to slices in SendQueues.
+#include <algorithm>
+
+#include "hub/audience.hpp"
+
+namespace ringcast {
+
+void Audience::flush_rooms() {
+  for (Channel* channel : dirty_channels_) {
+    flush_room(*channel);
+    channel->dirty = false;
+  }
+  dirty_channels_.clear();
+  make_complete();
+}
+
+void Audience::flush_room(Channel& channel) {
+  if (channel.pending.empty()) return;
+  mark_excluded(channel);
+  for (std::size_t e = 0; e < kEncodings; ++e) {
+    if (channel.per_encoding[e] == 0) continue;
+    const auto encoding = static_cast<Encoding>(e);
+    batches_.push_back(std::make_shared<Batch>());
+    Batch& batch = *batches_.back();
+    for (const Channel::Pending& pending : channel.pending) {
+      if (pending.event)
+        append_frame(encoding, *pending.event, channel.epoch, batch, scratch_);
+      else
+        append_frame(encoding, *pending.notice, batch);
+    }
+    metrics_.frames_encoded.add(batch.frames());
+    for (const Subscriber& subscriber : channel.subscribers) {
+      Session& session = *subscriber.session;
+      if (session.encoding != encoding) continue;
+      if (session.excluded) [[unlikely]] {
+        push_allowed(session, channel, batch, subscriber.from_frame,
+                     [&](std::uint32_t frame) { return channel.pending[frame].event.get(); });
+        continue;
+      }
+      push_frames(session, channel, batch, subscriber.from_frame, batch.frames());
+    }
+  }
+  for (Subscriber& subscriber : channel.subscribers) subscriber.from_frame = 0;
+  for (Session* session : excluded_) session->excluded = false;
+  excluded_.clear();
+  channel.pending.clear();
+}
+
+// One look-up per event that excludes somebody, none for all others.
+void Audience::mark_excluded(Channel& channel) {
+  for (const Channel::Pending& pending : channel.pending) {
+    if (!pending.event || pending.event->exclude_user.empty()) continue;
+    const auto user = by_user_.find(std::string_view(pending.event->exclude_user));
+    if (user == by_user_.end()) continue;
+    for (Session* session : user->second) {
+      if (session->excluded) continue;
+      session->excluded = true;
+      excluded_.push_back(session);
+    }
+  }
+}
+
+// Slices around the events that are not for this user.
+template <class EventAt>
+void Audience::push_allowed(Session& session, const Channel& channel, const Batch& batch,
+                            std::uint32_t from, EventAt event_at) {
+  std::uint32_t begin = from;
+  for (std::uint32_t frame = from; frame < batch.frames(); ++frame) {
+    const Event* event = event_at(frame);
+    if (event == nullptr || event->exclude_user.empty() || event->exclude_user != session.user)
+      continue;
+    if (begin < frame) push_frames(session, channel, batch, begin, frame);
+    begin = frame + 1;
+  }
+  if (begin < batch.frames()) push_frames(session, channel, batch, begin, batch.frames());
+}
+
+void Audience::push_frames(Session& session, const Channel& channel, const Batch& batch,
+                           std::uint32_t begin, std::uint32_t end) {
+  if (begin >= end || session.closing) return;
+  const auto pushed = session.queue.push(batch, batch.begin_of(begin), batch.begin_of(end),
+                                         channel.settings->send_queue_bytes_max);
+  if (pushed == SendQueue::Pushed::full) [[unlikely]] {
+    metrics_.slow_consumers.add();
+    close_session(session, CloseReason::slow_consumer);
+    return;
+  }
+  metrics_.deliveries.add(end - begin);
+  mark_dirty(session);
+}
+
+void Audience::send_missed(Session& session, const Channel& channel, const SubscribedMail& mail) {
+  if (mail.missed->empty()) return;
+  auto cached = std::find_if(missed_.begin(), missed_.end(), [&](const MissedBatch& candidate) {
+    return candidate.missed == mail.missed && candidate.encoding == session.encoding;
+  });
+  if (cached == missed_.end()) {
+    auto batch = std::make_shared<Batch>();
+    for (const EventRef& event : *mail.missed)
+      append_frame(session.encoding, *event, mail.at.epoch, *batch, scratch_);
+    metrics_.frames_encoded.add(batch->frames());
+    missed_.push_back({mail.missed, session.encoding, std::move(batch)});
+    cached = missed_.end() - 1;
+  }
+  push_allowed(session, channel, *cached->batch, 0,
+               [&](std::uint32_t frame) { return (*mail.missed)[frame].get(); });
+}
+
+}  // namespace ringcast

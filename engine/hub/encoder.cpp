@@ -1,0 +1,77 @@
+#include "hub/encoder.hpp"
+
+#include "protocol/native_frames.hpp"
+#include "wire/sse.hpp"
+#include "wire/websocket_frame.hpp"
+
+namespace ringcast {
+
+namespace {
+
+protocol::GapReason reason_of(GapMail::Reason reason) {
+  switch (reason) {
+    case GapMail::Reason::overflow:
+      return protocol::GapReason::overflow;
+    case GapMail::Reason::expired:
+      return protocol::GapReason::expired;
+    case GapMail::Reason::conflated:
+      return protocol::GapReason::conflated;
+    case GapMail::Reason::shard:
+      return protocol::GapReason::shard;
+  }
+  return protocol::GapReason::overflow;
+}
+
+}  // namespace
+
+void append_frame(Encoding encoding, const Event& event, const Epoch& epoch, Batch& batch,
+                  std::string& scratch) {
+  scratch.clear();
+  protocol::append_event(scratch, event);
+  switch (encoding) {
+    case Encoding::native:
+      wire::append_frame(batch.bytes(), wire::WebsocketOpcode::text, scratch);
+      break;
+    case Encoding::sse: {
+      std::optional<Position> position;
+      if (event.offset != 0) position = Position{epoch, event.offset};
+      wire::append_sse_event(batch.bytes(), position, event.type, scratch);
+      break;
+    }
+  }
+  batch.end_frame();
+}
+
+void append_frame(Encoding encoding, const Notice& notice, Batch& batch) {
+  switch (encoding) {
+    case Encoding::native:
+      wire::append_frame(batch.bytes(), wire::WebsocketOpcode::text, notice.json);
+      break;
+    case Encoding::sse:
+      wire::append_sse_event(batch.bytes(), {}, notice.type, notice.json);
+      break;
+  }
+  batch.end_frame();
+}
+
+Notice notice_of(const EpochMail& mail) {
+  Notice notice{"subscribed", {}};
+  protocol::append_subscribed(notice.json, {mail.room, mail.at.offset, mail.at.epoch, false}, {});
+  return notice;
+}
+
+Notice notice_of(const GapMail& mail) {
+  Notice notice{"gap", {}};
+  protocol::append_gap(notice.json, {mail.room, mail.from, mail.to, reason_of(mail.reason)});
+  return notice;
+}
+
+Notice notice_of(const PresenceUpdateMail& mail) {
+  Notice notice{"presence:update", {}};
+  protocol::PresenceFrame frame{mail.room, {}, mail.count, mail.joined, mail.left};
+  if (mail.listed) frame.users = mail.users;
+  protocol::append_presence_update(notice.json, frame, {});
+  return notice;
+}
+
+}  // namespace ringcast

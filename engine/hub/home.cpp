@@ -1,0 +1,205 @@
+#include "hub/home.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "message/names.hpp"
+
+namespace ringcast {
+
+namespace {
+
+// Short enough to live inside its string, long enough never to come again.
+Epoch new_epoch() { return Uuid::random().text().substr(0, 8); }
+
+// What makes two publishes the same one. User ids have no control characters, so the separator
+// keeps (user, key) pairs apart.
+std::string dedupe_key(const PublishMail& mail) {
+  if (!mail.idempotency_key.empty()) return "k" + mail.user + '\x1f' + mail.idempotency_key;
+  return mail.id_given ? "i" + mail.event.id.text() : std::string();
+}
+
+}  // namespace
+
+Home::Home(const Config& config, Mesh& mesh, ShardMetrics& metrics)
+    : config_(config), mesh_(mesh), metrics_(metrics), flow_(mesh.shards()) {
+  ensure(mesh.shards() <= kShardsMax, "more shards than a ShardSet holds");
+}
+
+Room* Home::find(std::string_view room) {
+  const auto found = rooms_.find(room);
+  return found == rooms_.end() ? nullptr : found->second.get();
+}
+
+Result<Room*> Home::find_or_make(std::string_view room) {
+  if (Room* known = find(room)) return known;
+  const NamespaceConfig& row = namespace_for(config_, room);
+  if (rooms_in_[row.name] >= row.rooms_max)
+    return {Errc::unavailable, fmt::format("room: namespace '{}' has its {} rooms (rooms_max)",
+                                           namespace_of(room), row.rooms_max)};
+  return &make(room, row);
+}
+
+Room& Home::make(std::string_view room, const NamespaceConfig& row) {
+  Position start{new_epoch(), 0};
+  if (row.history == HistoryKind::store)
+    start = {store_.epoch, std::max(store_.floor, ended_floor_)};
+  ++rooms_in_[row.name];
+  auto made = std::make_unique<Room>(std::string(room), row, std::move(start));
+  return *rooms_.emplace(std::string(room), std::move(made)).first->second;
+}
+
+Offset Home::top_of(const Room& room) const {
+  return room.stored() ? std::max(store_.top, room.last) : room.last;
+}
+
+// A shard without a place makes the whole publish wait, until it has stood still for stall_ms: then
+// it leaves, and the others go on.
+bool Home::has_places(const Room& room, Instant now) {
+  bool all = true;
+  room.audience.for_each([&](ShardIndex shard) {
+    Flow& flow = flow_[shard.value];
+    if (flow.out) return;
+    if (mesh_.room_at(shard) != 0) {
+      flow.busy_since.reset();
+      return;
+    }
+    if (!flow.busy_since) flow.busy_since = now;
+    if (now - *flow.busy_since >= Millis(config_.engine.stall_ms)) {
+      flow.out = true;
+      metrics_.shard_stalls.add();
+      return;
+    }
+    all = false;
+  });
+  return all;
+}
+
+void Home::fan_out(Room& room, const EventRef& event) {
+  room.audience.for_each([&](ShardIndex shard) {
+    if (!flow_[shard.value].out) {
+      const bool sent = mesh_.try_send(shard, DeliverMail{event});
+      ensure(sent, "a place that was there a moment ago is gone");
+      return;
+    }
+    for (const Room::Behind& behind : room.behind)
+      if (behind.shard == shard) return;
+    if (room.behind.empty()) behind_.push_back(room.name);
+    room.behind.push_back({shard, room.last});
+  });
+}
+
+Home::Published Home::publish(PublishMail& mail, Instant now) {
+  if (!mail.reply_to) return publish_stored(mail, now);
+  auto room = find_or_make(mail.event.room);
+  if (!room) {
+    answer(*mail.reply_to, mail.event.room, room.error());
+    return Published::done;
+  }
+  publish_new(**room, mail, now);
+  return Published::done;
+}
+
+// From the source: the offset is fixed, and a repeat (reopen, replay) is known by it.
+Home::Published Home::publish_stored(PublishMail& mail, Instant now) {
+  auto made = find_or_make(mail.event.room);
+  if (!made) {
+    ended_floor_ = std::max(ended_floor_, mail.event.offset);
+    return Published::done;
+  }
+  Room& room = **made;
+  if (mail.event.offset <= room.last) {
+    metrics_.duplicates_dropped.add();
+    return Published::done;
+  }
+  if (!has_places(room, now)) return Published::busy;
+  const Offset offset = mail.event.offset;
+  const EventRef event = std::make_shared<const Event>(std::move(mail.event));
+  fan_out(room, event);
+  room.last = offset;
+  room.history.push(event, now);
+  if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
+  metrics_.published_by_source.add();
+  return Published::done;
+}
+
+void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
+  std::string key = dedupe_key(mail);
+  if (!key.empty()) {
+    const auto first = room.dedupe.find(key, mail.event, now);
+    if (!first) return answer(*mail.reply_to, room.name, first.error());
+    if (*first != nullptr) {
+      Appended repeat{(*first)->id, {}, {}};
+      if (room.numbered()) {
+        repeat.offset = (*first)->offset;
+        repeat.epoch = room.epoch;
+      }
+      return answer(*mail.reply_to, room.name, std::move(repeat));
+    }
+  }
+  if (!has_places(room, now))
+    return answer(*mail.reply_to, room.name,
+                  Error{Errc::unavailable, "subscribers are busy, try again"});
+
+  mail.event.offset = room.numbered() ? room.last + 1 : 0;
+  if (!key.empty()) {
+    room.dedupe.remember(std::move(key), mail.event, now);
+    queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
+  }
+  const EventRef event = std::make_shared<const Event>(std::move(mail.event));
+  fan_out(room, event);
+  Appended done{event->id, {}, {}};
+  if (room.numbered()) {
+    room.last = event->offset;
+    room.history.push(event, now);
+    done.offset = event->offset;
+    done.epoch = room.epoch;
+    if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
+  } else {
+    queue_check(room, now + std::chrono::seconds(room.settings->room_idle_s));
+  }
+  metrics_.published_by_clients.add();
+  answer(*mail.reply_to, room.name, std::move(done));
+}
+
+void Home::answer(const ReplyTo& to, const std::string& room, Result<Appended> outcome) {
+  mesh_.answer(to.connection.shard, PublishedMail{to, room, std::move(outcome)});
+}
+
+void Home::leave(const LeaveMail& mail, Instant now) {
+  Room* room = find(mail.room);
+  if (room == nullptr) return;
+  room->audience.remove(mail.shard);
+  std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
+  if (room->unused()) queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+}
+
+void Home::presence(PresenceMail&& mail, Instant now) {
+  if (mail.action == PresenceMail::Action::list) {
+    Room* room = find(mail.room);
+    PresenceListMail page =
+        room == nullptr ? PresenceListMail{} : room->presence.list(mail.after, mail.limit);
+    page.room = std::move(mail.room);
+    page.reply_to = mail.reply_to;
+    mesh_.answer(mail.reply_to.connection.shard, std::move(page));
+    return;
+  }
+  if (mail.action == PresenceMail::Action::leave) {
+    Room* room = find(mail.room);
+    if (room == nullptr) return;
+    room->presence.leave(mail.user, mail.reply_to.connection);
+    queue_presence(*room);
+    if (room->unused()) queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+    return;
+  }
+  auto room = find_or_make(mail.room);
+  if (!room) {
+    metrics_.rooms_refused.add();
+    return;
+  }
+  (*room)->presence.join(mail.user, mail.reply_to.connection);
+  queue_presence(**room);
+}
+
+}  // namespace ringcast

@@ -1,0 +1,104 @@
+// The rooms whose home is this shard.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "hub/audience.hpp"
+#include "hub/mesh.hpp"
+#include "hub/room.hpp"
+#include "metrics/shard_metrics.hpp"
+
+namespace ringcast {
+
+// Numbering side of a shard: dedupe, offset, history, presence, and who is to get an event.
+//
+// Thread: home shard. Lives inside its Hub. Holds at most rooms_max rooms a namespace: beyond it
+// publishing and subscribing are errors; an outbox row is never one of them: without a place for
+// its room, it goes to nobody and raises the floor of rooms that come later.
+class Home final {
+ public:
+  enum class Published : std::uint8_t { done, busy };
+
+  Home(const Config& config, Mesh& mesh, ShardMetrics& metrics);
+
+  // `busy`: nothing has happened and the mail is untouched; only for mail of the source. Whoever
+  // waits for an answer gets UNAVAILABLE instead.
+  [[nodiscard]] Published publish(PublishMail& mail, Instant now);
+  void subscribe(SubscribeMail&& mail, Instant now);
+  void leave(const LeaveMail& mail, Instant now);
+  void presence(PresenceMail&& mail, Instant now);
+  void store_state(StoreStateMail&& mail, Instant now);
+  void store_position(const StorePositionMail& mail, Instant now);
+  void recorded(const RecordedMail& mail, Instant now);
+
+  // What has become due: presence, expiry, waiting subscribes, shards that stood still, positions.
+  void run(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+  [[nodiscard]] bool store_ready() const { return store_.ready; }
+  [[nodiscard]] std::size_t rooms() const { return rooms_.size(); }
+
+ private:
+  // A subscribe to a `store` room that can not be answered yet.
+  struct Waiting {
+    enum class For : std::uint8_t { ready, recorded, position };
+    SubscribeMail mail;
+    Instant deadline;
+    For what = For::ready;
+  };
+  struct Store {
+    Epoch epoch;
+    Offset floor = 0;
+    Offset top = 0;
+    bool ready = false;
+  };
+  // How a shard takes what it is sent.
+  struct Flow {
+    std::optional<Instant> busy_since;
+    bool out = false;  // left the audience: stall_ms without a place
+  };
+
+  Room* find(std::string_view room);
+  Result<Room*> find_or_make(std::string_view room);
+  Room& make(std::string_view room, const NamespaceConfig& row);
+  [[nodiscard]] Offset top_of(const Room& room) const;
+  [[nodiscard]] bool has_places(const Room& room, Instant now);
+  void fan_out(Room& room, const EventRef& event);
+  Published publish_stored(PublishMail& mail, Instant now);
+  void publish_new(Room& room, PublishMail& mail, Instant now);
+  void answer(const ReplyTo& to, const std::string& room, Result<Appended> outcome);
+  void refuse(const SubscribeMail& mail, Error error);
+  bool wait_if_needed(SubscribeMail& mail, Instant now);
+  void answer_subscribe(Room& room, const SubscribeMail& mail, Instant now);
+  void retry_waiting(Instant now);
+  void queue_check(Room& room, Instant at);
+  void check_rooms(Instant now);
+  void check_room(Room& room, Instant now);
+  void queue_presence(Room& room);
+  void announce_presence(Instant now);
+  void bring_back_shards(Instant now);
+  void catch_up(Room& room, ShardIndex shard);
+  void send_position();
+
+  const Config& config_;
+  Mesh& mesh_;
+  ShardMetrics& metrics_;
+  StringMap<std::unique_ptr<Room>> rooms_;
+  std::map<std::string_view, std::uint32_t> rooms_in_;  // by the namespace's name in config_
+  Store store_;
+  Offset ended_floor_ = 0;  // what `store` rooms that are no more had dropped
+  std::vector<Waiting> waiting_;
+  std::multimap<Instant, Room*> checks_;
+  std::vector<Room*> presence_;
+  std::vector<Flow> flow_;
+  std::vector<std::string> behind_;  // rooms with a Behind
+  ShardSet position_due_;
+};
+
+}  // namespace ringcast

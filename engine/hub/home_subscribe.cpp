@@ -1,0 +1,127 @@
+// Home: from a subscribe to its answer, and what `store` rooms wait for.
+#include <algorithm>
+
+#include "hub/home.hpp"
+
+namespace ringcast {
+
+void Home::subscribe(SubscribeMail&& mail, Instant now) {
+  if (wait_if_needed(mail, now)) return;
+  auto room = find_or_make(mail.room);
+  if (!room) return refuse(mail, room.error());
+  answer_subscribe(**room, mail, now);
+}
+
+void Home::refuse(const SubscribeMail& mail, Error error) {
+  SubscribedMail answer;
+  answer.room = mail.room;
+  answer.reply_to = mail.reply_to;
+  answer.error = std::move(error);
+  mesh_.answer(mail.reply_to.connection.shard, std::move(answer));
+}
+
+// Takes the mail if it has to wait: until the replay is over, or, for a subscriber that has seen
+// more than this daemon, until it is known whether that was recorded and then until it is here.
+bool Home::wait_if_needed(SubscribeMail& mail, Instant now) {
+  const NamespaceConfig& row = namespace_for(config_, mail.room);
+  if (row.history != HistoryKind::store) return false;
+  const Instant deadline = now + Millis(row.subscribe_wait_ms);
+  if (!store_.ready) {
+    waiting_.push_back({std::move(mail), deadline, Waiting::For::ready});
+    return true;
+  }
+  if (!mail.recover || mail.recover->epoch != store_.epoch) return false;
+  const Room* room = find(mail.room);
+  const Offset top = room == nullptr ? store_.top : top_of(*room);
+  if (mail.recover->offset <= top) return false;
+  if (!mesh_.try_send_source(IsRecordedMail{*mail.recover, mesh_.self()})) {
+    refuse(mail, {Errc::unavailable, "the store is busy, try again"});
+    return true;
+  }
+  waiting_.push_back({std::move(mail), deadline, Waiting::For::recorded});
+  return true;
+}
+
+void Home::answer_subscribe(Room& room, const SubscribeMail& mail, Instant now) {
+  room.history.expire(now);
+  room.audience.add(mail.reply_to.connection.shard);
+  SubscribedMail answer;
+  answer.room = mail.room;
+  answer.reply_to = mail.reply_to;
+  answer.numbered = room.numbered();
+  answer.stored = room.stored();
+  if (room.numbered()) answer.at = {room.epoch, top_of(room)};
+  if (mail.recover) {
+    answer.recovered = false;
+    if (room.numbered() && mail.recover->epoch == room.epoch &&
+        mail.recover->offset <= answer.at.offset) {
+      if (auto missed = room.history.after(mail.recover->offset, room.settings->recover_max)) {
+        answer.recovered = true;
+        answer.at.offset = mail.recover->offset;
+        answer.missed = *missed;
+      }
+    }
+    (*answer.recovered ? metrics_.recovered : metrics_.not_recovered).add();
+  }
+  mesh_.answer(mail.reply_to.connection.shard, std::move(answer));
+}
+
+void Home::store_state(StoreStateMail&& mail, Instant now) {
+  const bool anew = mail.epoch != store_.epoch;
+  if (anew) {
+    ended_floor_ = 0;
+    for (auto& [name, room] : rooms_) {
+      if (!room->stored()) continue;
+      room->epoch = mail.epoch;
+      room->last = mail.floor;
+      room->history.restart(mail.floor);
+      room->behind.clear();
+      room->audience.for_each([&](ShardIndex shard) {
+        mesh_.answer(shard, EpochMail{room->name, {mail.epoch, mail.top}});
+      });
+    }
+    store_.top = 0;
+  }
+  store_ = {std::move(mail.epoch), mail.floor, std::max(mail.top, anew ? 0 : store_.top),
+            mail.ready};
+  for (std::uint32_t shard = 0; shard < mesh_.shards(); ++shard) position_due_.add({shard});
+  if (store_.ready) retry_waiting(now);
+}
+
+void Home::store_position(const StorePositionMail& mail, Instant now) {
+  store_.top = std::max(store_.top, mail.offset);
+  for (std::uint32_t shard = 0; shard < mesh_.shards(); ++shard) position_due_.add({shard});
+  if (!waiting_.empty()) retry_waiting(now);
+}
+
+void Home::recorded(const RecordedMail& mail, Instant now) {
+  for (Waiting& waiting : waiting_) {
+    if (waiting.what != Waiting::For::recorded || *waiting.mail.recover != mail.position) continue;
+    if (mail.recorded) {
+      waiting.what = Waiting::For::position;
+      continue;
+    }
+    // A position that nobody has given: the client's past is not ours.
+    waiting.mail.recover = Position{};
+    waiting.what = Waiting::For::ready;
+  }
+  retry_waiting(now);
+}
+
+void Home::retry_waiting(Instant now) {
+  std::vector<Waiting> all = std::move(waiting_);
+  waiting_.clear();
+  for (Waiting& waiting : all) {
+    const bool ready = store_.ready && waiting.what == Waiting::For::ready;
+    const bool here = waiting.what == Waiting::For::position && store_.ready &&
+                      store_.top >= waiting.mail.recover->offset;
+    if (ready || here)
+      subscribe(std::move(waiting.mail), now);
+    else if (waiting.deadline <= now)
+      refuse(waiting.mail, {Errc::unavailable, "the room's store is not ready, try again"});
+    else
+      waiting_.push_back(std::move(waiting));
+  }
+}
+
+}  // namespace ringcast

@@ -1,0 +1,258 @@
+#include "hub/hub.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "message/home_shard.hpp"
+#include "message/names.hpp"
+
+namespace ringcast {
+
+namespace {
+
+Error forbidden(std::string_view verb, std::string_view room) {
+  return {Errc::forbidden, fmt::format("room: no grant to {} '{}'", verb, room)};
+}
+
+}  // namespace
+
+Hub::Hub(const Config& config, Mesh mesh, ShardMetrics& metrics)
+    : mesh_(std::move(mesh)),
+      metrics_(metrics),
+      config_(config),
+      audience_(config, mesh_, metrics),
+      home_(config, mesh_, metrics) {}
+
+Session* Hub::asker(const ReplyTo& to) {
+  Session* session = audience_.find(to.connection);
+  if (session == nullptr) {
+    metrics_.answers_to_gone.add();
+    return nullptr;
+  }
+  answered(*session);
+  return session;
+}
+
+bool Hub::handle(ShardMail&& mail, Instant now) {
+  struct Visitor {
+    Hub& hub;
+    Instant now;
+    bool operator()(std::monostate) { return true; }
+    bool operator()(PublishMail& m) { return hub.home_.publish(m, now) == Home::Published::done; }
+    bool operator()(SubscribeMail& m) { return hub.home_.subscribe(std::move(m), now), true; }
+    bool operator()(LeaveMail& m) { return hub.home_.leave(m, now), true; }
+    bool operator()(PresenceMail& m) { return hub.home_.presence(std::move(m), now), true; }
+    bool operator()(StoreStateMail& m) { return hub.home_.store_state(std::move(m), now), true; }
+    bool operator()(StorePositionMail& m) { return hub.home_.store_position(m, now), true; }
+    bool operator()(RecordedMail& m) { return hub.home_.recorded(m, now), true; }
+    bool operator()(DeliverMail& m) { return hub.audience_.deliver(std::move(m)), true; }
+    bool operator()(SubscribedMail& m) {
+      if (Session* session = hub.audience_.find(m.reply_to.connection)) hub.answered(*session);
+      return hub.audience_.subscribed(std::move(m)), true;
+    }
+    bool operator()(EpochMail& m) { return hub.audience_.epoch_changed(std::move(m)), true; }
+    bool operator()(GapMail& m) { return hub.audience_.gap(std::move(m)), true; }
+    bool operator()(PresenceUpdateMail& m) {
+      return hub.audience_.presence_changed(std::move(m)), true;
+    }
+    bool operator()(HomePositionMail& m) { return hub.audience_.home_position(m), true; }
+    bool operator()(PresenceListMail& m) {
+      if (Session* session = hub.asker(m.reply_to))
+        session->peer->presence_list(*session, m.reply_to.tag, m);
+      return true;
+    }
+    bool operator()(PublishedMail& m) {
+      if (Session* session = hub.asker(m.reply_to))
+        session->peer->published(*session, m.reply_to.tag, m);
+      return true;
+    }
+    bool operator()(ReadNowAnswerMail& m) {
+      if (Session* session = hub.asker(m.reply_to))
+        session->peer->read_now(*session, m.reply_to.tag, m);
+      return true;
+    }
+    bool operator()(StopMail&) {
+      ensure(false, "StopMail is for the loop");
+      return true;
+    }
+  };
+  return std::visit(Visitor{*this, now}, mail);
+}
+
+void Hub::handle_local(std::size_t max, Instant now) {
+  for (std::size_t i = 0; i < max; ++i) {
+    std::optional<ShardMail> mail = mesh_.take_local();
+    if (!mail) return;
+    const bool done = handle(std::move(*mail), now);
+    ensure(done, "mail of a shard to itself is never mail of the source");
+  }
+}
+
+void Hub::close(Session& session, Instant now) {
+  std::ignore = now;
+  for (const std::string& room : session.viewing)
+    send_presence({room, session.user, {session.id, 0}, PresenceMail::Action::leave, {}, 0});
+  session.viewing.clear();
+  audience_.close(session);
+}
+
+// Reserves the answer's place: a session has so many open questions at most, whatever it sends.
+Result<void> Hub::ask(Session& session) {
+  if (session.questions >= kQuestionsMax)
+    return {Errc::rate_limited,
+            fmt::format("{} requests of this connection wait for answers", kQuestionsMax)};
+  ++session.questions;
+  return {};
+}
+
+Result<void> Hub::subscribe(Session& session, std::uint64_t tag, std::string_view room,
+                            std::optional<Position> recover) {
+  if (!session.may(Verb::subscribe, room)) return forbidden("subscribe to", room);
+  if (auto asked = ask(session); !asked) return asked.error();
+  auto sent = audience_.subscribe(session, room, tag, std::move(recover));
+  if (!sent) answered(session);
+  return sent;
+}
+
+Result<void> Hub::unsubscribe(Session& session, std::string_view room) {
+  if (!audience_.unsubscribe(session, room))
+    return {Errc::not_found, fmt::format("room: not subscribed to '{}'", room)};
+  return {};
+}
+
+Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, WallTime time,
+                          Authority authority) {
+  const NamespaceConfig& row = audience_.settings(ask_.room);
+  if (authority == Authority::grants &&
+      (!row.client_publish || !session.may(Verb::publish, ask_.room)))
+    return forbidden("publish to", ask_.room);
+  if (auto asked = ask(session); !asked) return asked.error();
+  const bool id_given = ask_.id.has_value();
+  const Uuid id = id_given ? *ask_.id : Uuid::random();
+  const std::string user = authority == Authority::grants ? session.user : std::string();
+  const ReplyTo reply_to{session.id, tag};
+  bool sent = false;
+  if (row.history == HistoryKind::store) {
+    PlainRow plain{id,
+                   std::move(ask_.room),
+                   std::move(ask_.type),
+                   std::move(ask_.data),
+                   std::move(ask_.exclude_user),
+                   std::move(ask_.key),
+                   user,
+                   std::move(ask_.idempotency_key),
+                   id_given,
+                   {}};
+    sent = mesh_.try_send_source(AppendMail{std::move(plain), reply_to});
+  } else {
+    const ShardIndex home = home_shard(ask_.room, mesh_.shards());
+    Event event{id,   std::move(ask_.room),         std::move(ask_.type), std::move(ask_.data),
+                time, std::move(ask_.exclude_user), std::move(ask_.key),  0};
+    sent = mesh_.try_send(home, PublishMail{std::move(event), reply_to, user,
+                                            std::move(ask_.idempotency_key), id_given});
+  }
+  if (sent) return {};
+  answered(session);
+  return {Errc::unavailable, "the room's shard or store is busy, try again"};
+}
+
+Result<void> Hub::insert_row(Session& session, std::uint64_t tag, PlainRow row) {
+  if (auto asked = ask(session); !asked) return asked.error();
+  if (mesh_.try_send_source(AppendMail{std::move(row), {session.id, tag}})) return {};
+  answered(session);
+  return {Errc::unavailable, "the store is busy or there is none"};
+}
+
+Result<void> Hub::view(Session& session, std::string_view room, PresenceMail::Action action) {
+  if (!audience_.settings(room).presence)
+    return {Errc::forbidden,
+            fmt::format("room: no presence in namespace '{}'", namespace_of(room))};
+  if (!session.may(Verb::presence, room)) return forbidden("show presence in", room);
+  if (session.user.empty())
+    return {Errc::unauthorized, "presence needs a user: connect with a token"};
+  const auto known = std::find(session.viewing.begin(), session.viewing.end(), room);
+  if (action == PresenceMail::Action::join) {
+    if (known != session.viewing.end()) return {};
+    const std::uint32_t rooms_max = config_.limits.rooms_per_connection_max;
+    if (session.viewing.size() >= rooms_max)
+      return {Errc::rate_limited,
+              fmt::format("room: a connection may be present in at most {} rooms", rooms_max)};
+    session.viewing.emplace_back(room);
+  } else {
+    if (known == session.viewing.end())
+      return {Errc::not_found, fmt::format("room: not present in '{}'", room)};
+    session.viewing.erase(known);
+  }
+  send_presence({std::string(room), session.user, {session.id, 0}, action, {}, 0});
+  return {};
+}
+
+// A presence that finds no place waits here, behind those before it: the last state must win.
+void Hub::send_presence(PresenceMail&& mail) {
+  if (!unsent_.empty()) {
+    unsent_.push_back(std::move(mail));
+    return;
+  }
+  const ShardIndex home = home_shard(mail.room, mesh_.shards());
+  if (mesh_.room_at(home) == 0)
+    unsent_.push_back(std::move(mail));
+  else
+    mesh_.answer(home, std::move(mail));
+}
+
+Result<void> Hub::list_viewers(Session& session, std::uint64_t tag, std::string_view room,
+                               std::string_view after, std::uint32_t limit, Authority authority) {
+  if (authority == Authority::grants && !session.may(Verb::presence, room))
+    return forbidden("see presence in", room);
+  if (auto asked = ask(session); !asked) return asked.error();
+  PresenceMail mail{std::string(room),  {},   {session.id, tag}, PresenceMail::Action::list,
+                    std::string(after), limit};
+  if (mesh_.try_send(home_shard(room, mesh_.shards()), std::move(mail))) return {};
+  answered(session);
+  return {Errc::unavailable, "the room's shard is busy, try again"};
+}
+
+Result<void> Hub::read_now(Session& session, std::uint64_t tag, std::uint32_t limit) {
+  if (auto asked = ask(session); !asked) return asked.error();
+  if (mesh_.try_send_source(ReadNowMail{limit, {session.id, tag}})) return {};
+  answered(session);
+  return {Errc::unavailable,
+          mesh_.has_source() ? "the store is busy, try again" : "this daemon has no store"};
+}
+
+void Hub::renew(Session& session, std::shared_ptr<const Grants> grants,
+                std::optional<WallTime> expires) {
+  session.grants = std::move(grants);
+  session.expires = expires;
+  std::vector<std::string> lost;
+  for (const auto& subscription : session.subscriptions)
+    if (!session.may(Verb::subscribe, subscription.channel->room))
+      lost.push_back(subscription.channel->room);
+  for (const std::string& room : lost) {
+    audience_.unsubscribe(session, room);
+    session.peer->unsubscribed(session, room, "the new token has no grant for it");
+  }
+  std::vector<std::string> unseen;
+  for (const std::string& room : session.viewing)
+    if (!session.may(Verb::presence, room)) unseen.push_back(room);
+  for (const std::string& room : unseen) {
+    std::erase(session.viewing, room);
+    send_presence({room, session.user, {session.id, 0}, PresenceMail::Action::leave, {}, 0});
+  }
+}
+
+void Hub::run(Instant now) {
+  std::vector<PresenceMail> unsent = std::move(unsent_);
+  unsent_.clear();
+  for (PresenceMail& mail : unsent) send_presence(std::move(mail));
+  if (audience_.has_leaves()) audience_.send_leaves();
+  home_.run(now);
+}
+
+std::optional<Instant> Hub::next_deadline() const { return home_.next_deadline(); }
+
+bool Hub::has_unsent() const { return !unsent_.empty() || audience_.has_leaves(); }
+
+}  // namespace ringcast

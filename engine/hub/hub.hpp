@@ -1,0 +1,90 @@
+// One shard's rooms, subscribers and mail: what the loop drives and what sessions ask.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hub/audience.hpp"
+#include "hub/home.hpp"
+#include "hub/mesh.hpp"
+#include "hub/session.hpp"
+
+namespace ringcast {
+
+// A publish as a session or the server API asks for it; names and payload are validated.
+struct PublishAsk {
+  std::string room;
+  std::string type;
+  Payload data;
+  std::string key;
+  std::string idempotency_key;
+  std::string exclude_user;
+  std::optional<Uuid> id;  // none: made here
+};
+
+// Home and Audience of one shard, and the way between them.
+//
+// Thread: shard. Lives as long as its shard. No sockets, no clock: the time comes with each call.
+// Every ask is answered exactly once: by its Result if it failed at once, else by the session's
+// Peer under the same tag; a session has at most questions_max of them open.
+class Hub final {
+ public:
+  static constexpr std::uint32_t kQuestionsMax = 1'024;  // a session
+
+  Hub(const Config& config, Mesh mesh, ShardMetrics& metrics);
+
+  // False: no place for it now. It is untouched and has to be offered again; only for mail of the
+  // source.
+  [[nodiscard]] bool handle(ShardMail&& mail, Instant now);
+  // Mail to itself, until none is left or `max` was handled.
+  void handle_local(std::size_t max, Instant now);
+
+  // ---- what sessions ask; each checks the session's grants ----
+  void open(Session& session) { audience_.open(session); }
+  void close(Session& session, Instant now);
+  [[nodiscard]] Result<void> subscribe(Session& session, std::uint64_t tag, std::string_view room,
+                                       std::optional<Position> recover);
+  [[nodiscard]] Result<void> unsubscribe(Session& session, std::string_view room);
+  // `time` is when it happens for the publisher. The server API asks with Authority::server.
+  enum class Authority : std::uint8_t { grants, server };
+  [[nodiscard]] Result<void> publish(Session& session, std::uint64_t tag, PublishAsk ask,
+                                     WallTime time, Authority authority);
+  // An outbox row as an application would write it (dev mode).
+  [[nodiscard]] Result<void> insert_row(Session& session, std::uint64_t tag, PlainRow row);
+  [[nodiscard]] Result<void> view(Session& session, std::string_view room,
+                                  PresenceMail::Action action);
+  [[nodiscard]] Result<void> list_viewers(Session& session, std::uint64_t tag,
+                                          std::string_view room, std::string_view after,
+                                          std::uint32_t limit, Authority authority);
+  [[nodiscard]] Result<void> read_now(Session& session, std::uint64_t tag, std::uint32_t limit);
+  // New grants of the same user: rooms that are not covered any more are unsubscribed.
+  void renew(Session& session, std::shared_ptr<const Grants> grants,
+             std::optional<WallTime> expires);
+
+  // ---- the tick ----
+  void run(Instant now);
+  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  [[nodiscard]] Audience& audience() { return audience_; }
+  [[nodiscard]] Mesh& mesh() { return mesh_; }
+  [[nodiscard]] const Home& home() const { return home_; }
+  // Something could not be sent for lack of places and is tried again each time run() is called.
+  [[nodiscard]] bool has_unsent() const;
+
+ private:
+  [[nodiscard]] Result<void> ask(Session& session);
+  void answered(Session& session) { --session.questions; }
+  Session* asker(const ReplyTo& to);
+  void send_presence(PresenceMail&& mail);
+
+  Mesh mesh_;
+  ShardMetrics& metrics_;
+  const Config& config_;
+  Audience audience_;
+  Home home_;
+  std::vector<PresenceMail> unsent_;  // bounded by sessions x rooms_per_connection_max
+};
+
+}  // namespace ringcast

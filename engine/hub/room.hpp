@@ -1,0 +1,76 @@
+// A room at its home: what orders, numbers and keeps its events.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "hub/dedupe.hpp"
+#include "hub/history.hpp"
+#include "hub/presence.hpp"
+
+namespace ringcast {
+
+inline constexpr std::uint32_t kShardsMax = 64;
+
+// The shards that have subscribers of a room.
+class ShardSet final {
+ public:
+  void add(ShardIndex shard) { bits_ |= std::uint64_t{1} << shard.value; }
+  void remove(ShardIndex shard) { bits_ &= ~(std::uint64_t{1} << shard.value); }
+  [[nodiscard]] bool empty() const { return bits_ == 0; }
+  [[nodiscard]] bool has(ShardIndex shard) const { return (bits_ >> shard.value & 1) != 0; }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (std::uint64_t left = bits_; left != 0; left &= left - 1)
+      visit(ShardIndex{static_cast<std::uint32_t>(__builtin_ctzll(left))});
+  }
+
+ private:
+  std::uint64_t bits_ = 0;
+};
+
+// One stream with its one writer.
+//
+// Thread: home shard. Lives in its Home from the first publish, subscribe or presence until nobody
+// is in it and its history and keys have run out (room_idle_s). Bounded by history_size, dedupe_max
+// and the connections that may join.
+struct Room {
+  // A shard that stood still: what it missed is made good when it drains again.
+  struct Behind {
+    ShardIndex shard;
+    Offset from;
+  };
+
+  Room(std::string room, const NamespaceConfig& row, Position start)
+      : name(std::move(room)),
+        settings(&row),
+        epoch(std::move(start.epoch)),
+        last(start.offset),
+        history(row.history == HistoryKind::none ? 0 : row.history_size,
+                std::chrono::seconds(row.history_ttl_s), start.offset),
+        dedupe(row.dedupe_max, std::chrono::seconds(row.dedupe_window_s)) {}
+
+  [[nodiscard]] bool numbered() const { return settings->history != HistoryKind::none; }
+  [[nodiscard]] bool stored() const { return settings->history == HistoryKind::store; }
+  [[nodiscard]] bool unused() const {
+    return audience.empty() && presence.empty() && history.size() == 0 && dedupe.size() == 0;
+  }
+
+  std::string name;
+  const NamespaceConfig* settings;
+  Epoch epoch;  // of `store` rooms: the source's, see Home
+  Offset last;  // of the newest event
+  History history;
+  Dedupe dedupe;
+  ShardSet audience;
+  Presence presence;
+  std::vector<Behind> behind;
+  bool check_queued = false;     // in Home's list of rooms to look at
+  bool presence_queued = false;  // in Home's list of rooms with something to announce
+};
+
+}  // namespace ringcast

@@ -1,0 +1,97 @@
+#include "net/access.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include "message/names.hpp"
+
+namespace ringcast {
+
+namespace {
+
+// Without its port; "[::1]" keeps its brackets.
+std::string_view host_name(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
+  return host.substr(0, host.find(':'));
+}
+
+bool is_this_machine(std::string_view host) {
+  const std::string_view name = host_name(host);
+  return name == "127.0.0.1" || name == "[::1]" || wire::equals_ignoring_case(name, "localhost");
+}
+
+bool is_same_origin(std::string_view origin, std::string_view host) {
+  for (const std::string_view scheme : {"http://", "https://"})
+    if (origin.starts_with(scheme) &&
+        wire::equals_ignoring_case(origin.substr(scheme.size()), host))
+      return true;
+  return false;
+}
+
+}  // namespace
+
+Result<void> check_host(const Services& services, const wire::HttpRequest& request) {
+  if (!services.config.dev) return {};
+  const std::string_view host = request.header("host");
+  if (!is_this_machine(host))
+    return {Errc::forbidden,
+            "Host: dev mode answers only 127.0.0.1, localhost and [::1]; use `ringcastd serve`"};
+  const std::string_view origin = request.header("origin");
+  if (request.header_count("origin") != 0 && !is_same_origin(origin, host))
+    return {Errc::forbidden, "Origin: dev mode answers only pages that it served itself"};
+  return {};
+}
+
+Result<void> check_origin(const Services& services, const wire::HttpRequest& request) {
+  if (request.header_count("origin") == 0) return {};  // no browser
+  const std::string_view origin = request.header("origin");
+  const auto& allowed = services.config.listen.allowed_origins;
+  if (std::find(allowed.begin(), allowed.end(), origin) != allowed.end()) return {};
+  if (allowed.empty() && is_same_origin(origin, request.header("host"))) return {};
+  return {Errc::forbidden, "Origin: not in listen.allowed_origins"};
+}
+
+Result<Identity> identify(const Services& services, const wire::HttpRequest& request,
+                          std::string_view subprotocol_token, WallTime now) {
+  std::string query_token;
+  std::string_view token;
+  if (const auto bearer = bearer_credentials(request.header("authorization"))) {
+    token = *bearer;
+  } else if (!subprotocol_token.empty()) {
+    token = subprotocol_token;
+  } else if (auto parameter = request.query_parameter("token")) {
+    query_token = std::move(*parameter);
+    token = query_token;
+  }
+  if (!token.empty()) return services.tokens.verify(token, now);
+  if (!services.anonymous)
+    return {Errc::unauthorized,
+            "token refused: there is none (Authorization, sub-protocol ringcast.token.<jwt>, or "
+            "?token=)"};
+  Identity identity;
+  identity.grants = *services.anonymous;
+  if (services.config.dev) {
+    if (auto user = request.query_parameter("user")) {
+      if (auto checked = check_part(*user, "user"); !checked) return checked.error();
+      identity.user = std::move(*user);
+    }
+  }
+  return identity;
+}
+
+std::string_view client_text(const Error& error) {
+  return error.code == Errc::unauthorized ? terse_token_text(error)
+                                          : std::string_view(error.detail);
+}
+
+Result<void> check_api_key(const Services& services, const wire::HttpRequest& request) {
+  const auto key = bearer_credentials(request.header("authorization"));
+  if (!key) return {Errc::unauthorized, "Authorization: expected 'Bearer <api key>'"};
+  if (!services.api_keys.contains(*key)) return {Errc::unauthorized, "Authorization: unknown key"};
+  return {};
+}
+
+}  // namespace ringcast

@@ -1,0 +1,32 @@
+// Who may connect: Host, Origin, tokens and API keys.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "net/services.hpp"
+#include "wire/http_request.hpp"
+
+namespace ringcast {
+
+// Dev mode answers only those that address it as this machine (a page elsewhere that resolves its
+// own name to 127.0.0.1 does not) and whose Origin, if any, is its own.
+[[nodiscard]] Result<void> check_host(const Services& services, const wire::HttpRequest& request);
+
+// Upgrades and streams: Origin absent, listed in allowed_origins, or, without such a list, the
+// same as Host.
+[[nodiscard]] Result<void> check_origin(const Services& services, const wire::HttpRequest& request);
+
+// The identity that a request shows: Authorization, else the sub-protocol's token, else ?token=.
+// Without any: anonymous, if that is allowed (dev mode: ?user= names the user).
+[[nodiscard]] Result<Identity> identify(const Services& services, const wire::HttpRequest& request,
+                                        std::string_view subprotocol_token, WallTime now);
+
+// What a client may know of an error of identify().
+[[nodiscard]] std::string_view client_text(const Error& error);
+
+// The server API: `Authorization: Bearer <api key>`.
+[[nodiscard]] Result<void> check_api_key(const Services& services,
+                                         const wire::HttpRequest& request);
+
+}  // namespace ringcast

@@ -1,0 +1,63 @@
+// One socket with its protocol state machine.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hub/session.hpp"
+#include "io/ring.hpp"
+#include "io/timers.hpp"
+#include "wire/http_request_parser.hpp"
+#include "wire/websocket_parser.hpp"
+
+namespace ringcast {
+
+// Thread: shard. Lives in Connections from accept until its socket is closed; that is the only
+// place that makes or ends one. Its input is bounded by the limits of its parsers: a request that
+// waits for an answer is not read past, what had arrived behind it (one receive buffer) waits in
+// `unread`.
+struct Connection {
+  enum class Mode : std::uint8_t {
+    http,    // requests, one after the other
+    native,  // WebSocket with the native protocol
+    echo,    // WebSocket for conformance tests
+    sse,     // an event stream; nothing is read
+    ending,  // the last octets go out, then it closes; nothing is read
+  };
+  // A request that was asked of the hub, under the tag of its answer.
+  struct Asked {
+    std::uint64_t tag = 0;
+    std::string id;    // JSON text of the client's `id`; empty: none
+    std::string room;  // of the answer, where it needs one
+  };
+
+  Connection(io::SocketId where, ConnectionId id, Peer& http, const wire::HttpLimits& limits)
+      : socket(where), session(id, Encoding::native, http), parser(limits) {}
+
+  io::SocketId socket;
+  Mode mode = Mode::http;
+  Session session;
+  wire::HttpRequestParser parser;
+  std::unique_ptr<wire::WebsocketParser> websocket;
+  std::vector<Asked> asked;
+  std::string unread;
+  std::string method;       // of the request that is being answered
+  io::TimerId timer;        // what the mode waits for
+  io::TimerId stall_timer;  // set while the socket is full
+  Instant ping_due{};
+  Instant pong_due = Instant::max();  // max: none is awaited
+  std::uint64_t next_tag = 1;
+  std::uint64_t pinned_known = 0;  // what Connections has counted of queue.pinned_bytes()
+  std::uint32_t errors = 0;
+  bool keep_alive = true;
+  bool answering = false;     // an HTTP request waits for the hub
+  bool reading = true;        // the time-out of a request's head runs; from accept for the first
+  bool reading_body = false;  // that of its body runs
+  bool close_sent = false;    // WebSocket: our close frame is in the queue
+  bool shut = false;          // FIN is sent, or nothing can be sent any more
+};
+
+}  // namespace ringcast

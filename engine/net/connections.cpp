@@ -1,0 +1,267 @@
+#include "net/connections.hpp"
+
+#include "net/http_peer.hpp"
+#include "net/native_peer.hpp"
+#include "net/sse_peer.hpp"
+#include "wire/http_response.hpp"
+
+namespace ringcast {
+
+Connections::Connections(const Services& services, io::Ring& ring, Hub& hub, ShardMetrics& metrics,
+                         const Clock& clock)
+    : services_(services),
+      ring_(ring),
+      hub_(hub),
+      metrics_(metrics),
+      clock_(clock),
+      http_peer_(std::make_unique<HttpPeer>(*this)),
+      native_peer_(std::make_unique<NativePeer>(*this)),
+      sse_peer_(std::make_unique<SsePeer>(*this)),
+      timers_(2 * services.config.listen.connections_max + 16),
+      now_(clock.now()) {}
+
+// The loop ends with its connections: at a stop's deadline some may be left.
+Connections::~Connections() {
+  for (auto& connection : by_slot_)
+    if (connection) close(*connection, "stop");
+}
+
+Connection* Connections::find(io::SocketId socket) {
+  if (socket.index >= by_slot_.size()) return nullptr;
+  Connection* connection = by_slot_[socket.index].get();
+  return connection != nullptr && connection->socket == socket ? connection : nullptr;
+}
+
+Connection& Connections::of(const Session& session) {
+  Connection* connection = find(session.id.slot);
+  ensure(connection != nullptr, "a session without its connection");
+  return *connection;
+}
+
+void Connections::handle(const io::IoEvent& event, Instant now) {
+  now_ = now;
+  if (event.kind == io::EventKind::accepted) return accepted(event.socket, now);
+  Connection* connection = find(event.socket);
+  if (connection == nullptr) return;
+  switch (event.kind) {
+    case io::EventKind::accepted:
+    case io::EventKind::woken:
+      return;
+    case io::EventKind::received:
+      received(*connection, event.bytes, now);
+      break;
+    case io::EventKind::closed_by_peer:
+    case io::EventKind::failed:
+      // A half-closed client of these protocols has nothing more to hear.
+      close(*connection, "peer");
+      return;
+    case io::EventKind::writable:
+      timers_.cancel(connection->stall_timer);
+      connection->stall_timer = {};
+      connection->session.queue.unblock();
+      hub_.audience().mark_dirty(connection->session);
+      break;
+  }
+}
+
+void Connections::accepted(io::SocketId socket, Instant now) {
+  const auto& limits = services_.config.listen;
+  if (stopping_ || size_ >= limits.connections_max) {
+    metrics_.connections_refused.add();
+    ring_.close(socket);
+    return;
+  }
+  if (socket.index >= by_slot_.size()) by_slot_.resize(socket.index + 1);
+  const ConnectionId id{hub_.mesh().self(), socket};
+  by_slot_[socket.index] =
+      std::make_unique<Connection>(socket, id, *http_peer_, services_.http_limits);
+  ++size_;
+  metrics_.accepted.add();
+  Connection& connection = *by_slot_[socket.index];
+  hub_.open(connection.session);
+  arm(connection, now + std::chrono::seconds(services_.config.limits.header_timeout_s));
+}
+
+void Connections::received(Connection& connection, std::span<char> bytes, Instant now) {
+  metrics_.bytes_received.add(bytes.size());
+  connection.pong_due = Instant::max();  // whatever it says, it is alive
+  switch (connection.mode) {
+    case Connection::Mode::http:
+      return read_http(connection, bytes, now);
+    case Connection::Mode::native:
+    case Connection::Mode::echo:
+      return read_websocket(connection, bytes);
+    case Connection::Mode::sse:
+      return;  // a stream's client has nothing to say
+    case Connection::Mode::ending:
+      // The answer to our close frame, or what was on its way: the end does not wait for it.
+      if (connection.websocket) read_websocket(connection, bytes);
+      return;
+  }
+}
+
+void Connections::read_http(Connection& connection, std::span<char> bytes, Instant now) {
+  while (connection.mode == Connection::Mode::http && !connection.session.closing) {
+    if (connection.answering) {
+      if (bytes.empty()) return;
+      connection.unread.append(bytes.data(), bytes.size());
+      ring_.pause_receive(connection.socket);
+      return;
+    }
+    if (bytes.empty()) break;
+    bytes = bytes.subspan(connection.parser.feed({bytes.data(), bytes.size()}));
+    switch (connection.parser.state()) {
+      case wire::HttpParserState::idle:
+      case wire::HttpParserState::header:
+        break;
+      case wire::HttpParserState::body:
+        if (connection.parser.expects_continue()) write(connection, wire::kContinueResponse);
+        break;
+      case wire::HttpParserState::failed:
+        return refuse_http(connection, connection.parser.error());
+      case wire::HttpParserState::complete:
+        metrics_.http_requests.add();
+        connection.reading = connection.reading_body = false;
+        http_peer_->handle(connection, connection.parser.take());
+        break;
+    }
+  }
+  if (connection.session.closing) return;
+  if (connection.mode == Connection::Mode::http) return arm_http_timer(connection, now);
+  // The request was an upgrade: what is left is of the new protocol.
+  if (!bytes.empty() && connection.websocket) read_websocket(connection, bytes);
+}
+
+void Connections::refuse_http(Connection& connection, const wire::HttpError& error) {
+  metrics_.http_refused.add();
+  std::string out;
+  wire::append_response(out, wire::error_response(error, Uuid::random().text()),
+                        wire::HttpPersistence::close);
+  write(connection, out);
+  finish(connection);
+}
+
+void Connections::answered(Connection& connection) {
+  connection.answering = false;
+  answered_.push_back(connection.socket);
+}
+
+void Connections::read_websocket(Connection& connection, std::span<char> bytes) {
+  while (connection.websocket && !connection.websocket->ended()) {
+    const wire::WebsocketEvent event = connection.websocket->next(bytes);
+    if (event.kind == wire::WebsocketEventKind::need_more) return;
+    if (!websocket_event(connection, event)) return;
+  }
+}
+
+// False: nothing more is read of this connection.
+bool Connections::websocket_event(Connection& connection, const wire::WebsocketEvent& event) {
+  const bool ending = connection.mode == Connection::Mode::ending;
+  switch (event.kind) {
+    case wire::WebsocketEventKind::need_more:
+      return false;
+    case wire::WebsocketEventKind::text:
+    case wire::WebsocketEventKind::binary:
+      if (ending) return true;
+      metrics_.messages_received.add();
+      if (connection.mode == Connection::Mode::echo) {
+        scratch_.clear();
+        wire::append_frame(scratch_,
+                           event.kind == wire::WebsocketEventKind::text
+                               ? wire::WebsocketOpcode::text
+                               : wire::WebsocketOpcode::binary,
+                           event.data);
+        write(connection, scratch_);
+      } else if (event.kind == wire::WebsocketEventKind::binary) {
+        end(connection, CloseReason::unsupported_data);
+      } else {
+        native_peer_->message(connection, event.data);
+      }
+      return !connection.session.closing;
+    case wire::WebsocketEventKind::ping:
+      if (ending) return true;
+      scratch_.clear();
+      wire::append_frame(scratch_, wire::WebsocketOpcode::pong, event.data);
+      write(connection, scratch_);
+      return true;
+    case wire::WebsocketEventKind::pong:
+      return true;
+    case wire::WebsocketEventKind::close:
+      // RFC 6455 section 5.5.1: answer with the same code, then close.
+      if (!connection.close_sent) {
+        scratch_.clear();
+        wire::append_close_frame(scratch_, event.close_code, {});
+        write(connection, scratch_);
+        connection.close_sent = true;
+      }
+      finish(connection);
+      return false;
+    case wire::WebsocketEventKind::failed:
+      end(connection, event.reason);
+      return false;
+  }
+  return false;
+}
+
+void Connections::write(Connection& connection, std::string_view octets) {
+  hub_.audience().reply(connection.session, octets);
+}
+
+void Connections::write_text(Connection& connection, std::string_view json) {
+  scratch_.clear();
+  wire::append_frame(scratch_, wire::WebsocketOpcode::text, json);
+  write(connection, scratch_);
+}
+
+void Connections::end(Connection& connection, CloseReason reason) {
+  hub_.audience().close_session(connection.session, reason);
+}
+
+void Connections::finish(Connection& connection) { end(connection, CloseReason::normal); }
+
+void Connections::become_websocket(Connection& connection, Connection::Mode mode, Instant now) {
+  connection.mode = mode;
+  connection.websocket = std::make_unique<wire::WebsocketParser>(services_.websocket_limits);
+  connection.session.peer = native_peer_.get();
+  connection.session.encoding = Encoding::native;
+  connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
+  metrics_.websockets_opened.add();
+  arm_alive(connection);
+  if (mode == Connection::Mode::native) native_peer_->opened(connection);
+}
+
+void Connections::become_sse(Connection& connection, Instant now) {
+  connection.mode = Connection::Mode::sse;
+  connection.answering = false;
+  connection.session.peer = sse_peer_.get();
+  connection.session.encoding = Encoding::sse;
+  connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
+  metrics_.streams_opened.add();
+  arm_alive(connection);
+}
+
+void Connections::stop(CloseReason reason, Instant now) {
+  now_ = now;
+  stopping_ = true;
+  ring_.close_listeners();
+  for (const auto& connection : by_slot_) {
+    if (!connection) continue;
+    connection->keep_alive = false;  // a request that waits for its answer still gets it
+    if (!connection->answering) end(*connection, reason);
+  }
+}
+
+void Connections::close(Connection& connection, std::string_view why) {
+  log::debug("connection {}/{} closed: {}", connection.session.id.shard.value,
+             connection.socket.index, why);
+  hub_.close(connection.session, now_);
+  timers_.cancel(connection.timer);
+  timers_.cancel(connection.stall_timer);
+  pinned_ -= connection.pinned_known;
+  ring_.close(connection.socket);
+  metrics_.closed.add();
+  --size_;
+  by_slot_[connection.socket.index].reset();
+}
+
+}  // namespace ringcast

@@ -1,0 +1,55 @@
+// HTTP requests of one shard: routes, the server API, health, metrics, upgrades.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hub/session.hpp"
+#include "net/connection.hpp"
+#include "wire/http_request.hpp"
+#include "wire/http_response.hpp"
+
+namespace ringcast {
+
+class Connections;
+
+// Answers requests, at once or when the hub has answered; one at a time per connection.
+//
+// Thread: shard. One for all connections of the shard, without state of its own.
+class HttpPeer final : public Peer {
+ public:
+  explicit HttpPeer(Connections& connections) : connections_(connections) {}
+
+  void handle(Connection& connection, wire::HttpRequest&& request);
+
+  void respond(Connection& connection, const wire::HttpResponse& response);
+  // In the one shape of errors, with a correlation id that the log has too.
+  void refuse(Connection& connection, const Error& error);
+
+  void subscribed(Session& session, std::uint64_t tag, const SubscribedMail& answer) override;
+  void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
+  void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
+  void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
+  void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
+
+ private:
+  struct Route;
+  static const Route kRoutes[];
+
+  void upgrade(Connection& connection, const wire::HttpRequest& request, Connection::Mode mode);
+  void websocket(Connection& connection, const wire::HttpRequest& request);
+  void echo(Connection& connection, const wire::HttpRequest& request);
+  void sse(Connection& connection, const wire::HttpRequest& request);
+  void publish(Connection& connection, const wire::HttpRequest& request);
+  void outbox_publish(Connection& connection, const wire::HttpRequest& request);
+  void healthz(Connection& connection, const wire::HttpRequest& request);
+  void readyz(Connection& connection, const wire::HttpRequest& request);
+  void metrics(Connection& connection, const wire::HttpRequest& request);
+  void demo_page(Connection& connection, const wire::HttpRequest& request);
+  void dev_outbox(Connection& connection, const wire::HttpRequest& request);
+  void not_found(Connection& connection);
+
+  Connections& connections_;
+};
+
+}  // namespace ringcast

@@ -1,0 +1,185 @@
+#include "net/native_peer.hpp"
+
+#include <algorithm>
+
+#include "net/connections.hpp"
+#include "protocol/native_frames.hpp"
+
+namespace ringcast {
+
+void NativePeer::write(Connection& connection) {
+  connections_.write_text(connection, json_);
+  json_.clear();
+}
+
+void NativePeer::opened(Connection& connection) {
+  const Session& session = connection.session;
+  const std::string name = std::to_string(session.id.shard.value) + '-' +
+                           std::to_string(session.id.slot.index) + '-' +
+                           std::to_string(session.id.slot.generation);
+  protocol::ConnectedFrame frame;
+  frame.session = name;
+  frame.user = session.user;
+  frame.ping_interval = std::chrono::seconds(connections_.services().config.limits.ping_interval_s);
+  frame.ends = session.expires;
+  protocol::append_connected(json_, frame);
+  write(connection);
+}
+
+void NativePeer::message(Connection& connection, std::string_view text) {
+  protocol::NativeMessage message = protocol::decode_native(text);
+  if (!message.request) return error(connection, message.id, message.request.error());
+  std::visit([&](auto& ask) { request(connection, message.id, std::move(ask)); }, *message.request);
+}
+
+// The tag under which the answer will come, and the id that it will have to carry.
+std::uint64_t NativePeer::remember(Connection& connection, std::string_view id,
+                                   std::string_view room) {
+  const std::uint64_t tag = connection.next_tag++;
+  connection.asked.push_back({tag, std::string(id), std::string(room)});
+  return tag;
+}
+
+void NativePeer::forget(Connection& connection, std::uint64_t tag) {
+  std::ignore = take(connection, tag);
+}
+
+Connection::Asked NativePeer::take(Connection& connection, std::uint64_t tag) {
+  const auto found = std::find_if(connection.asked.begin(), connection.asked.end(),
+                                  [&](const Connection::Asked& asked) { return asked.tag == tag; });
+  if (found == connection.asked.end()) return {};
+  Connection::Asked asked = std::move(*found);
+  connection.asked.erase(found);
+  return asked;
+}
+
+void NativePeer::request(Connection& connection, std::string_view id,
+                         protocol::SubscribeRequest&& ask) {
+  const std::uint64_t tag = remember(connection, id, ask.room);
+  auto asked =
+      connections_.hub().subscribe(connection.session, tag, ask.room, std::move(ask.recover));
+  if (asked) return;
+  forget(connection, tag);
+  error(connection, id, asked.error());
+}
+
+void NativePeer::request(Connection& connection, std::string_view id,
+                         protocol::UnsubscribeRequest&& ask) {
+  if (auto done = connections_.hub().unsubscribe(connection.session, ask.room); !done)
+    return error(connection, id, done.error());
+  protocol::append_unsubscribed(json_, ask.room, {}, id);
+  write(connection);
+}
+
+void NativePeer::request(Connection& connection, std::string_view id,
+                         protocol::PublishRequest&& ask) {
+  const std::uint64_t tag = remember(connection, id, ask.room);
+  PublishAsk publish;
+  publish.room = std::move(ask.room);
+  publish.type = std::move(ask.event);
+  publish.data = std::move(ask.data);
+  publish.key = std::move(ask.key);
+  publish.idempotency_key = std::move(ask.idempotency_key);
+  auto asked = connections_.hub().publish(connection.session, tag, std::move(publish),
+                                          connections_.wall(), Hub::Authority::grants);
+  if (asked) return;
+  forget(connection, tag);
+  error(connection, id, asked.error());
+}
+
+void NativePeer::request(Connection& connection, std::string_view id,
+                         protocol::PresenceRequest&& ask) {
+  Hub& hub = connections_.hub();
+  if (ask.action == protocol::PresenceAction::list) {
+    const std::uint64_t tag = remember(connection, id, ask.room);
+    auto asked = hub.list_viewers(connection.session, tag, ask.room, ask.after, ask.limit,
+                                  Hub::Authority::grants);
+    if (asked) return;
+    forget(connection, tag);
+    return error(connection, id, asked.error());
+  }
+  const auto action = ask.action == protocol::PresenceAction::join ? PresenceMail::Action::join
+                                                                   : PresenceMail::Action::leave;
+  if (auto done = hub.view(connection.session, ask.room, action); !done)
+    error(connection, id, done.error());
+}
+
+void NativePeer::request(Connection& connection, std::string_view id, protocol::PingRequest&&) {
+  protocol::append_pong(json_, id);
+  write(connection);
+}
+
+void NativePeer::request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask) {
+  auto identity = connections_.services().tokens.verify(ask.token, connections_.wall());
+  if (!identity) {
+    log::debug("auth of a connection refused: {}", identity.error().detail);
+    return error(connection, id,
+                 {Errc::unauthorized, std::string(terse_token_text(identity.error()))});
+  }
+  Session& session = connection.session;
+  if (identity->user != session.user)
+    return error(connection, id, {Errc::forbidden, "token: is of another user"});
+  session.expires = identity->expires_at;
+  protocol::append_renewed(json_, identity->expires_at, id);
+  write(connection);
+  connections_.hub().renew(session, std::make_shared<const Grants>(std::move(identity->grants)),
+                           identity->expires_at);
+  connections_.arm_alive(connection);
+}
+
+void NativePeer::error(Connection& connection, std::string_view id, const Error& error) {
+  connections_.metrics().errors(error.code).add();
+  protocol::append_error(json_, error, id);
+  write(connection);
+  if (++connection.errors > connections_.services().config.limits.errors_max)
+    connections_.end(connection, CloseReason::too_many_errors);
+}
+
+void NativePeer::subscribed(Session& session, std::uint64_t tag, const SubscribedMail& answer) {
+  Connection& connection = connections_.of(session);
+  const Connection::Asked asked = take(connection, tag);
+  if (answer.error) return error(connection, asked.id, *answer.error);
+  protocol::SubscribedFrame frame{answer.room, answer.at.offset, answer.at.epoch, answer.recovered};
+  protocol::append_subscribed(json_, frame, asked.id);
+  write(connection);
+}
+
+void NativePeer::published(Session& session, std::uint64_t tag, const PublishedMail& answer) {
+  Connection& connection = connections_.of(session);
+  const Connection::Asked asked = take(connection, tag);
+  if (!answer.outcome) return error(connection, asked.id, answer.outcome.error());
+  protocol::append_published(
+      json_, {asked.room, answer.outcome->id, answer.outcome->offset.value_or(0)}, asked.id);
+  write(connection);
+}
+
+void NativePeer::presence_list(Session& session, std::uint64_t tag,
+                               const PresenceListMail& answer) {
+  Connection& connection = connections_.of(session);
+  const Connection::Asked asked = take(connection, tag);
+  protocol::append_presence_page(json_, {answer.room, answer.users, answer.count, answer.next},
+                                 asked.id);
+  write(connection);
+}
+
+void NativePeer::read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) {
+  ensure(false, "the native protocol never reads the outbox");
+}
+
+void NativePeer::unsubscribed(Session& session, std::string_view room, std::string_view reason) {
+  protocol::append_unsubscribed(json_, room, reason, {});
+  write(connections_.of(session));
+}
+
+void NativePeer::write_position(Connection& connection) {
+  const Position& complete = connections_.hub().audience().complete();
+  if (complete.offset == 0) return;
+  const auto& subscriptions = connection.session.subscriptions;
+  if (std::none_of(subscriptions.begin(), subscriptions.end(),
+                   [](const auto& s) { return s.joined && s.channel->stored; }))
+    return;
+  protocol::append_position(json_, complete);
+  write(connection);
+}
+
+}  // namespace ringcast

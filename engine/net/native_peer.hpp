@@ -1,0 +1,53 @@
+// The native protocol on one shard (docs/native-protocol.md).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hub/session.hpp"
+#include "net/connection.hpp"
+#include "protocol/native.hpp"
+#include "wire/websocket_handshake.hpp"
+
+namespace ringcast {
+
+class Connections;
+
+// Turns messages of clients into asks to the hub, and its answers into messages.
+//
+// Thread: shard. One for all native sessions of the shard, without state of its own. A connection
+// is closed after errors_max answered errors.
+class NativePeer final : public Peer {
+ public:
+  explicit NativePeer(Connections& connections) : connections_(connections) {}
+
+  // After the upgrade: says hello.
+  void opened(Connection& connection);
+  void message(Connection& connection, std::string_view text);
+  // With each ping: up to where the `store` rooms of this connection are complete.
+  void write_position(Connection& connection);
+
+  void subscribed(Session& session, std::uint64_t tag, const SubscribedMail& answer) override;
+  void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
+  void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
+  void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
+  void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
+
+ private:
+  void request(Connection& connection, std::string_view id, protocol::SubscribeRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::UnsubscribeRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::PublishRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::PresenceRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::PingRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask);
+  void error(Connection& connection, std::string_view id, const Error& error);
+  std::uint64_t remember(Connection& connection, std::string_view id, std::string_view room);
+  void forget(Connection& connection, std::uint64_t tag);
+  Connection::Asked take(Connection& connection, std::uint64_t tag);
+  void write(Connection& connection);
+
+  Connections& connections_;
+  std::string json_;
+};
+
+}  // namespace ringcast

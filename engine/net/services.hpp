@@ -1,0 +1,35 @@
+// What all shards share: made at start-up, never changed.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auth/api_keys.hpp"
+#include "auth/jwt.hpp"
+#include "config/config.hpp"
+#include "wire/http_request_parser.hpp"
+#include "wire/websocket_parser.hpp"
+
+namespace ringcast {
+
+// What keeps the daemon from being ready; empty: it is.
+struct Readiness {
+  std::vector<std::string> reasons;
+};
+
+// Thread: made at start-up by wiring, read by every shard. Lives longer than the shards. The two
+// functions may be called from any thread and read counters only.
+struct Services {
+  Config config;
+  wire::HttpLimits http_limits;
+  wire::WebsocketLimits websocket_limits;
+  JwtVerifier tokens;
+  ApiKeys api_keys;
+  std::shared_ptr<const Grants> anonymous;  // null: connections without a token are refused
+  std::function<std::string()> metrics_text;
+  std::function<Readiness()> readiness;
+};
+
+}  // namespace ringcast

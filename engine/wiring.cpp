@@ -1,0 +1,81 @@
+#include "wiring.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "store/sqlite_store.hpp"
+
+namespace ringcast {
+
+namespace {
+
+// cgroup v2: "max 100000" or "QUOTA PERIOD" in microseconds.
+double cgroup_cpus() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return kShardsMax;
+  return std::atof(quota.c_str()) / period;
+}
+
+Result<KeySet> make_keys(const AuthConfig& auth) {
+  KeySet keys;
+  if (!auth.hs256_secret.empty()) {
+    auto key = Key::from_secret(auth.hs256_secret);
+    if (!key) return {Errc::validation, "auth.hs256_secret: " + key.error().detail};
+    if (auto added = keys.add(std::move(*key)); !added)
+      return {Errc::validation, "auth.hs256_secret: " + added.error().detail};
+  }
+  for (const std::string& entry : auth.public_keys)
+    if (auto added = keys.add_public_key(entry); !added)
+      return {Errc::validation, "auth.public_keys: " + added.error().detail};
+  return keys;
+}
+
+}  // namespace
+
+std::uint32_t usable_cpus() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  const int allowed = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+  const double cpus = std::min(static_cast<double>(allowed), std::ceil(cgroup_cpus()));
+  return static_cast<std::uint32_t>(std::clamp(cpus, 1.0, static_cast<double>(kShardsMax)));
+}
+
+Result<Services> make_services(Config config) {
+  auto keys = make_keys(config.auth);
+  if (!keys) return keys.error();
+  ApiKeys api_keys;
+  for (const std::string& key : config.auth.api_keys)
+    if (auto added = api_keys.add(key); !added)
+      return {Errc::validation, "auth.api_keys: " + added.error().detail};
+  const JwtRules rules{config.auth.audience, config.auth.issuer,
+                       std::chrono::seconds(config.auth.leeway_s)};
+  const LimitsConfig& limits = config.limits;
+  Services services{std::move(config),
+                    {limits.header_bytes_max, limits.header_lines_max, limits.target_bytes_max,
+                     limits.body_bytes_max},
+                    {limits.message_bytes_max, limits.fragments_max},
+                    JwtVerifier(std::move(*keys), rules),
+                    std::move(api_keys),
+                    nullptr,
+                    nullptr,
+                    nullptr};
+  if (services.config.dev)
+    services.anonymous = std::make_shared<const Grants>(Grants::all());
+  else if (services.config.auth.allow_anonymous)
+    services.anonymous = std::make_shared<const Grants>(Grants::anonymous());
+  return services;
+}
+
+Result<std::unique_ptr<OutboxStore>> make_store(const Config& config) {
+  if (config.store.url.empty()) return std::unique_ptr<OutboxStore>();
+  if (config.store.url.starts_with("sqlite:")) return make_sqlite_store(config);
+  return {Errc::validation, "store.url: expected sqlite:PATH or postgresql://..."};
+}
+
+}  // namespace ringcast

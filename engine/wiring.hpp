@@ -1,0 +1,49 @@
+// Builds an engine's parts, in reading order.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine.hpp"
+#include "io/backend_probe.hpp"
+#include "queue/latest.hpp"
+#include "shard/shard.hpp"
+#include "store/source.hpp"
+
+namespace ringcast {
+
+// Everything that a running engine consists of. Destroyed from the bottom up: threads are joined
+// before, so that nothing here is in use any more.
+struct Engine::Parts {
+  explicit Parts(Services made) : services(std::move(made)) {}
+
+  Services services;
+  std::string address;
+  io::BackendChoice backend;
+  std::vector<std::unique_ptr<Wakeup>> wakeups;  // of the shards
+  std::vector<std::unique_ptr<ShardMailbox>> mailboxes;
+  std::vector<std::unique_ptr<ShardMetrics>> metrics;
+  Wakeup source_wakeup;
+  std::unique_ptr<Mailbox<SourceMail>> source_mailbox;
+  Latest<SourceStatus> source_status;
+  std::unique_ptr<Source> source;
+  std::vector<std::unique_ptr<Shard>> shards;
+  std::vector<ShardSender> control;  // for StopMail
+  std::optional<SourceSender> source_control;
+  std::vector<std::thread> shard_threads;
+  std::thread source_thread;
+};
+
+// Usable CPUs: affinity mask and cgroup quota, at least 1, at most kShardsMax.
+[[nodiscard]] std::uint32_t usable_cpus();
+
+// Keys, grants and limits that connections are judged by; the error names the configuration key.
+[[nodiscard]] Result<Services> make_services(Config config);
+
+// The store that the configuration names, or nothing.
+[[nodiscard]] Result<std::unique_ptr<OutboxStore>> make_store(const Config& config);
+
+}  // namespace ringcast
