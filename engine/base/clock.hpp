@@ -20,6 +20,7 @@ class Clock {
   [[nodiscard]] virtual WallTime wall() const = 0;
 };
 
+// The real one. Thread: any.
 class SystemClock final : public Clock {
  public:
   [[nodiscard]] Instant now() const override {
@@ -31,7 +32,7 @@ class SystemClock final : public Clock {
   }
 };
 
-// A clock that a test moves by hand.
+// A clock that a test moves by hand. Thread: its owner's.
 class ManualClock final : public Clock {
  public:
   [[nodiscard]] Instant now() const override { return now_; }

@@ -4,11 +4,15 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace ringcast::log {
 
 namespace {
+
+constexpr const char* kHumanLine = "%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v";
+constexpr const char* kJsonLine = R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%v"})";
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -29,7 +33,7 @@ spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = std::make_shared<spdlog::logger>(
         "ringcast", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v", spdlog::pattern_time_type::utc);
+    made->set_pattern(kHumanLine, spdlog::pattern_time_type::utc);
     return made;
   }();
   return *instance;
@@ -40,18 +44,47 @@ bool& json_lines() {
   return json;
 }
 
-// JSON string rules serve the human form too: what they escape is what could forge a line.
+// The octets of the UTF-8 character at the front of `text` (RFC 3629 section 4); 0: there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto octet = [text](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto continues = [&octet](std::size_t i) { return (octet(i) & 0xc0) == 0x80; };
+  const unsigned first = octet(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first < 0xe0) return continues(1) ? 2 : 0;
+  if (first >= 0xe0 && first < 0xf0) {
+    const bool too_long = first == 0xe0 && octet(1) < 0xa0;
+    const bool surrogate = first == 0xed && octet(1) >= 0xa0;
+    return continues(1) && continues(2) && !too_long && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first < 0xf5) {
+    const bool too_long = first == 0xf0 && octet(1) < 0x90;
+    const bool too_large = first == 0xf4 && octet(1) >= 0x90;
+    return continues(1) && continues(2) && continues(3) && !too_long && !too_large ? 4 : 0;
+  }
+  return 0;
+}
+
+// JSON string rules serve the human form too: what they escape is what could forge a line. C1
+// controls are escaped as well, since terminals obey them, and what is no UTF-8 is replaced, since
+// no reader of JSON takes it.
 std::string escaped(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
-      out += fmt::format("\\u{:04x}", byte);
-    else if (json_lines() && (c == '"' || c == '\\'))
-      (out += '\\') += c;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text[0]);
+    const bool c1 = length == 2 && byte == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+    if (length == 0)
+      out += "\\ufffd";
+    else if (c1 || byte < 0x20 || byte == 0x7f)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[length - 1]));
+    else if (json_lines() && (byte == '"' || byte == '\\'))
+      (out += '\\') += text[0];
     else
-      out += c;
+      out += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return out;
 }
@@ -60,9 +93,7 @@ std::string escaped(std::string_view text) {
 
 void configure(Level level, Format format) {
   json_lines() = format == Format::json;
-  if (json_lines())
-    logger().set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%v"})",
-                         spdlog::pattern_time_type::utc);
+  logger().set_pattern(json_lines() ? kJsonLine : kHumanLine, spdlog::pattern_time_type::utc);
   logger().set_level(to_spdlog(level));
   logger().flush_on(spdlog::level::debug);
 }

@@ -16,7 +16,7 @@ namespace ringcast {
 
 inline constexpr std::uint32_t kShardsMax = 64;
 
-// The shards that have subscribers of a room.
+// The shards that have subscribers of a room. Thread: home shard. At most kShardsMax.
 class ShardSet final {
  public:
   void add(ShardIndex shard) { bits_ |= std::uint64_t{1} << shard.value; }
