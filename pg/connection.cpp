@@ -33,7 +33,8 @@ std::string_view value_of(const char* text) { return text != nullptr ? text : ""
 
 std::string one_line(std::string_view text) {
   std::string line(text);
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\t'; }, ' ');
   while (line.ends_with(' ')) line.pop_back();
   return line;
 }
@@ -105,7 +106,8 @@ Result<void> Connection::set_up_session() {
   // tcp_user_timeout, lock_timeout: a daemon that stands still must not hold a window for others.
   std::string sql =
       "set synchronous_commit = on; set plan_cache_mode = force_generic_plan;"
-      "set enable_seqscan = off; set jit = off; set lock_timeout = '2s';"
+      "set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off; set jit = "
+      "off; set lock_timeout = '2s';"
       "set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '30s';"
       "set tcp_user_timeout = '5s'; set timezone = 'UTC'; set search_path = pg_catalog;"
       "set default_transaction_isolation = 'read committed'";

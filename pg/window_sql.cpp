@@ -65,12 +65,15 @@ from q left join r on exists (select from w) order by id)sql",
       fields_and_payload("$7"));
 }
 
+// Each leaf is cut to what the window can hold, in the order of its index on id: a sort of all that
+// is left would make the drain of a backlog quadratic.
 std::string record_backlog_sql(std::span<const std::string> leaves) {
   const std::string between =
       for_each_leaf(leaves,
-                    "select id, octet_length(payload) as size from {0} where id > $6::bigint"
+                    "(select id, octet_length(payload) as size from {0} where id > $6::bigint"
                     " and pg_visible_in_snapshot(xid, $5::pg_snapshot)"
-                    " and not pg_visible_in_snapshot(xid, $4::pg_snapshot)");
+                    " and not pg_visible_in_snapshot(xid, $4::pg_snapshot)"
+                    " order by id limit $7::bigint + 1)");
   return fmt::format(
       R"sql(with d as materialized (
   select id, size from ({0}) x order by id limit $7::bigint + 1),

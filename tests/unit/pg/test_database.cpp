@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "pg/migration.hpp"
+
 namespace ringcast::pg {
 
 namespace {
@@ -46,20 +48,50 @@ const std::string& TestDatabase::admin_url() {
 
 void TestDatabase::admin(const std::string& sql) { Session(admin_url()).run(sql); }
 
-TestDatabase::TestDatabase() {
+namespace {
+
+std::string random_name() {
   std::string random = Uuid::random().text();
   std::erase(random, '-');
-  name_ = "ringcast_" + random;
-  url_ = with_database(admin_url(), name_);
-  create();
+  return "ringcast_" + random;
 }
 
-TestDatabase::~TestDatabase() {
-  auto connection = Connection::open(admin_url(), "ringcast test", {});
-  if (connection) (void)connection->run("drop database if exists " + name_ + " with (force)").ok();
+void drop_if_there(const std::string& name) {
+  auto connection = Connection::open(TestDatabase::admin_url(), "ringcast test", {});
+  if (connection) (void)connection->run("drop database if exists " + name + " with (force)").ok();
 }
 
-void TestDatabase::create() { admin("create database " + name_); }
+// The database that others are copied from, made at the first use, dropped at the program's end.
+class Prototype final {
+ public:
+  Prototype() : name_(random_name()) {
+    TestDatabase::admin("create database " + name_);
+    Connection connection = connected(with_database(TestDatabase::admin_url(), name_));
+    if (auto done = migrate(connection, StoreConfig::Migrate::apply); !done)
+      stop("migrate", done.error());
+  }
+  ~Prototype() { drop_if_there(name_); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+};
+
+}  // namespace
+
+TestDatabase::TestDatabase(Schema schema)
+    : name_(random_name()), url_(with_database(admin_url(), name_)) {
+  create(schema);
+}
+
+TestDatabase::~TestDatabase() { drop_if_there(name_); }
+
+void TestDatabase::create(Schema schema) {
+  if (schema == Schema::none) return admin("create database " + name_);
+  static const Prototype prototype;
+  admin("create database " + name_ + " template " + prototype.name());
+}
+
 void TestDatabase::drop() { admin("drop database " + name_ + " with (force)"); }
 
 Session::Session(const std::string& url) : connection_(connected(url)) {}

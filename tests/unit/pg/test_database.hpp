@@ -21,10 +21,12 @@ inline constexpr const char* kNoServer =
 std::string with_database(const std::string& url, std::string_view database);
 std::string with_user(const std::string& url, std::string_view user);
 
-// Creates a database at construction and drops it at the end, whoever is still connected.
+// Creates a database at construction and drops it at the end, whoever is still connected. `current`
+// copies one that was migrated before, which is ten times quicker.
 class TestDatabase final {
  public:
-  TestDatabase();
+  enum class Schema : std::uint8_t { current, none };
+  explicit TestDatabase(Schema schema = Schema::current);
   ~TestDatabase();
   TestDatabase(const TestDatabase&) = delete;
   TestDatabase& operator=(const TestDatabase&) = delete;
@@ -36,7 +38,7 @@ class TestDatabase final {
   // Against the administrator's database.
   static void admin(const std::string& sql);
   void drop();
-  void create();
+  void create(Schema schema = Schema::current);
 
  private:
   std::string name_;
