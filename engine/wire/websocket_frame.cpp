@@ -1,5 +1,6 @@
 #include "wire/websocket_frame.hpp"
 
+#include <bit>
 #include <cstring>
 
 #include "base/ensure.hpp"
@@ -43,17 +44,19 @@ std::optional<CloseReason> check_first_octet(std::uint8_t first, const FrameCont
 }  // namespace
 
 FrameHeaderBytes encode_frame_header(WebsocketOpcode opcode, std::uint64_t payload_bytes) {
-  FrameHeaderBytes header{};
+  FrameHeaderBytes header;
+  char* bytes = header.bytes.data();
   header.size = static_cast<std::uint8_t>(frame_header_size(payload_bytes));
-  header.bytes[0] = static_cast<char>(kFinal | static_cast<std::uint8_t>(opcode));
+  bytes[0] = static_cast<char>(kFinal | static_cast<std::uint8_t>(opcode));
   if (header.size == 2) {
-    header.bytes[1] = static_cast<char>(payload_bytes);
-    return header;
-  }
-  header.bytes[1] = header.size == 4 ? 126 : 127;
-  for (std::size_t at = header.size - 1U; at >= 2; --at) {
-    header.bytes[at] = static_cast<char>(payload_bytes & 0xff);
-    payload_bytes >>= 8;
+    bytes[1] = static_cast<char>(payload_bytes);
+  } else if (header.size == 4) {
+    bytes[1] = 126;
+    bytes[2] = static_cast<char>(payload_bytes >> 8);
+    bytes[3] = static_cast<char>(payload_bytes & 0xff);
+  } else {
+    bytes[1] = 127;
+    for (int i = 0; i < 8; ++i) bytes[2 + i] = static_cast<char>(payload_bytes >> (56 - 8 * i));
   }
   return header;
 }
@@ -118,10 +121,11 @@ HeaderVerdict decode_client_frame_header(std::span<const char> bytes, const Fram
 }
 
 void unmask(std::span<char> bytes, const std::array<char, 4>& mask, std::size_t phase) {
-  std::array<char, 8> key{};
-  for (std::size_t i = 0; i < key.size(); ++i) key[i] = mask[(phase + i) & 3];
-  std::uint64_t key_word = 0;
-  std::memcpy(&key_word, key.data(), sizeof key_word);
+  static_assert(std::endian::native == std::endian::little, "the first octet is the lowest");
+  std::uint32_t key = 0;
+  std::memcpy(&key, mask.data(), sizeof key);
+  key = std::rotr(key, static_cast<int>(8 * (phase & 3)));
+  const std::uint64_t key_word = std::uint64_t{key} << 32 | key;
 
   char* at = bytes.data();
   std::size_t left = bytes.size();
@@ -137,7 +141,7 @@ void unmask(std::span<char> bytes, const std::array<char, 4>& mask, std::size_t 
     words[0] ^= key_word;
     std::memcpy(at, words, sizeof key_word);
   }
-  for (std::size_t i = 0; i < left; ++i) at[i] = static_cast<char>(at[i] ^ key[i]);
+  for (std::size_t i = 0; i < left; ++i) at[i] = static_cast<char>(at[i] ^ (key_word >> 8 * i));
 }
 
 bool is_close_code(std::uint16_t code) {
