@@ -9,6 +9,8 @@ namespace ringcast {
 
 namespace {
 
+constexpr std::size_t kParserDepthMax = kJsonDepthMax + 1;
+
 // simdjson's parser owns buffers that grow to the largest document seen; one a thread is enough.
 simdjson::dom::parser& parser() {
   thread_local simdjson::dom::parser instance;
@@ -35,9 +37,11 @@ std::size_t depth_of(simdjson::dom::element element) {
 Result<Payload> check_payload(std::string_view text, JsonShape shape, std::string_view field) {
   auto& json = parser();
   // The stage-one pass of simdjson bounds its own stack, so a document nested a million times is an
-  // error here and not a recursion in depth_of().
-  if (json.capacity() < text.size() || json.max_depth() != kJsonDepthMax) {
-    const auto allocated = json.allocate(std::max<std::size_t>(text.size(), 4'096), kJsonDepthMax);
+  // error here and not a recursion in depth_of(). Its limit is one higher than ours, because it
+  // refuses to open a container *at* its limit, unless that is empty; depth_of() decides.
+  if (json.capacity() < text.size() || json.max_depth() != kParserDepthMax) {
+    const auto allocated =
+        json.allocate(std::max<std::size_t>(text.size(), 4'096), kParserDepthMax);
     if (allocated != simdjson::SUCCESS)
       return {Errc::unavailable, fmt::format("{}: no memory to read {} bytes", field, text.size())};
   }

@@ -101,8 +101,12 @@ std::optional<WallTime> parse_timestamp(std::string_view text) {
   const year_month_day date{year{*y}, month{static_cast<unsigned>(*m)},
                             day{static_cast<unsigned>(*d)}};
   if (!date.ok()) return std::nullopt;
-  return WallTime{sys_days{date}} + hours{*hour} + minutes{*minute} + seconds{*second} + *fraction -
-         *zone;
+  const WallTime time = WallTime{sys_days{date}} + hours{*hour} + minutes{*minute} +
+                        seconds{*second} + *fraction - *zone;
+  // The offset may lead out of the years that can be written with four digits.
+  if (time < sys_days{year{1} / 1 / 1} || time >= sys_days{year{10'000} / 1 / 1})
+    return std::nullopt;
+  return time;
 }
 
 }  // namespace ringcast
