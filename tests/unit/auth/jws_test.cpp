@@ -171,7 +171,8 @@ TEST(Jws, LooksAtNoKeyThatTheTokenBrings) {
   const Signer own = Signer::hmac(kSecret);
   const Signer foreign = Signer::hmac("a secret that the attacker has chosen");
   const std::string_view header =
-      R"({"alg":"HS256","jwk":{"kty":"oct","k":"YSBzZWNyZXQgdGhhdCB0aGUgYXR0YWNrZXIgaGFzIGNob3Nlbg"},)"
+      R"({"alg":"HS256","jwk":{"kty":"oct",)"
+      R"("k":"YSBzZWNyZXQgdGhhdCB0aGUgYXR0YWNrZXIgaGFzIGNob3Nlbg"},)"
       R"("jku":"http://127.0.0.1:1/keys","x5u":"http://127.0.0.1:1/x"})";
   EXPECT_TRUE(verify_jws(own.token("HS256", header, "{}"), secret_only()));
   EXPECT_FALSE(verify_jws(foreign.token("HS256", header, "{}"), secret_only()));
@@ -179,14 +180,20 @@ TEST(Jws, LooksAtNoKeyThatTheTokenBrings) {
 
 TEST(Jws, TakesHeadersNestedSixteenDeepAtMost) {
   const Signer signer = Signer::hmac(kSecret);
-  const auto nested = [&](std::size_t levels) {
+  // One level is the header itself.
+  const auto nested = [&](std::size_t levels, std::string_view innermost) {
     const std::string header =
-        R"({"alg":"HS256","x":)" + std::string(levels, '[') + std::string(levels, ']') + "}";
+        fmt::format(R"({{"alg":"HS256","x":{}{}{}}})", std::string(levels - 1, '['), innermost,
+                    std::string(levels - 1, ']'));
     return verify_jws(signer.token("HS256", header, "{}"), secret_only()).ok();
   };
-  EXPECT_TRUE(nested(14));
-  EXPECT_FALSE(nested(16));
-  EXPECT_FALSE(nested(2'000));
+  for (const std::string_view innermost : {"", "1"}) {
+    EXPECT_TRUE(nested(16, innermost));
+    EXPECT_FALSE(nested(17, innermost));
+  }
+  EXPECT_TRUE(nested(15, R"({"a":1})"));
+  EXPECT_FALSE(nested(16, R"({"a":1})"));
+  EXPECT_FALSE(nested(2'000, ""));
 }
 
 TEST(Jws, TakesATokenOfEightKibibytesAndNoLongerOne) {
