@@ -187,7 +187,8 @@ TEST_P(RingSend, ClearsItsResultsWithTheNextFlush) {
   Ends other = socket_pair();
   const SocketId full_id = adopt(std::move(full.near));
   const SocketId other_id = adopt(std::move(other.near));
-  ring->send(full_id, view(pattern(1'000'000)));
+  const std::string body = pattern(1'000'000);
+  ring->send(full_id, view(body));
   EXPECT_EQ(ring->flush_sends().size(), 1U);
   EXPECT_TRUE(ring->flush_sends().empty());
   ring->send(full_id, view("more"));
@@ -222,7 +223,8 @@ TEST_P(RingSend, SaysWritableOnceForEachWatch) {
 TEST_P(RingSend, SaysWritableWhenThePeerIsGone) {
   Ends ends = narrow_pair();
   const SocketId id = adopt(std::move(ends.near));
-  ring->send(id, view(pattern(1'000'000)));
+  const std::string body = pattern(1'000'000);
+  ring->send(id, view(body));
   EXPECT_EQ(ring->flush_sends().size(), 1U);
   ring->watch_writable(id);
   ends.far.reset();
