@@ -24,13 +24,16 @@ simdjson::dom::parser& parser() {
 std::string_view complaint(simdjson::dom::element element, std::size_t levels) {
   if (element.is_array()) {
     if (levels == 0) return kTooDeep;
-    for (const simdjson::dom::element child : element.get_array().value_unsafe())
+    // Named, because a range-for does not keep alive the result that a temporary came out of.
+    const simdjson::dom::array array = element.get_array().value_unsafe();
+    for (const simdjson::dom::element child : array)
       if (const auto found = complaint(child, levels - 1); !found.empty()) return found;
   }
   if (element.is_object()) {
     if (levels == 0) return kTooDeep;
     std::vector<std::string_view> keys;
-    for (const auto field : element.get_object().value_unsafe()) {
+    const simdjson::dom::object object = element.get_object().value_unsafe();
+    for (const auto field : object) {
       keys.push_back(field.key);
       if (const auto found = complaint(field.value, levels - 1); !found.empty()) return found;
     }
