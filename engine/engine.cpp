@@ -95,8 +95,10 @@ Result<void> Engine::wire(Parts& parts) {
       to_shards.push_back(mailbox->open(settings.engine.mailbox_max));
     parts.source = std::make_unique<Source>(SourceParts{
         std::move(*store), Mailbox<SourceMail>::Receiver(*parts.source_mailbox),
-        parts.source_wakeup, std::move(to_shards), settings,
-        [&latest = parts.source_status](const SourceStatus& status) { latest.set(status); }});
+        parts.source_wakeup, std::move(to_shards), settings, [&parts](const SourceStatus& status) {
+          count_source(parts.source_metrics, status);
+          parts.source_status.set(status);
+        }});
   }
   set_reports(parts);
   for (std::uint32_t i = 0; i < shards; ++i) {
@@ -163,11 +165,11 @@ void Engine::set_reports(Parts& parts) {
     }
     return readiness;
   };
-  parts.services.metrics_text = [&parts] {
-    std::uint64_t deliveries = 0;
-    for (const auto& metrics : parts.metrics) deliveries += metrics->deliveries.value();
-    return fmt::format("ringcast_deliveries_total {}\n", deliveries);
-  };
+  std::vector<const ShardMetrics*> shards;
+  for (const auto& metrics : parts.metrics) shards.push_back(metrics.get());
+  parts.exposition.emplace(std::move(shards), parts.source ? &parts.source_metrics : nullptr,
+                           close_reason_labels());
+  parts.services.metrics_text = [&parts] { return parts.exposition->text(); };
 }
 
 }  // namespace ringcast

@@ -72,6 +72,26 @@ Result<Services> make_services(Config config) {
   return services;
 }
 
+void count_source(SourceMetrics& metrics, const SourceStatus& status) {
+  metrics.windows.advance_to(status.windows);
+  metrics.rows.advance_to(status.rows);
+  metrics.rows_failed.advance_to(status.rows_failed);
+  metrics.events.advance_to(status.events);
+  metrics.appended.advance_to(status.appended);
+  metrics.opens.advance_to(status.opens);
+  metrics.open_failures.advance_to(status.open_failures);
+  metrics.blocked_ms.advance_to(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(status.blocked).count()));
+  metrics.ready.set(status.state == SourceStatus::State::ready ? 1 : 0);
+}
+
+std::vector<std::string_view> close_reason_labels() {
+  std::vector<std::string_view> labels;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(CloseReason::kicked); ++i)
+    labels.push_back(close_row(static_cast<CloseReason>(i)).text);
+  return labels;
+}
+
 Result<std::unique_ptr<OutboxStore>> make_store(const Config& config) {
   if (config.store.url.empty()) return std::unique_ptr<OutboxStore>();
   if (config.store.url.starts_with("sqlite:")) return make_sqlite_store(config);

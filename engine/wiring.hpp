@@ -9,6 +9,8 @@
 
 #include "engine.hpp"
 #include "io/backend_probe.hpp"
+#include "metrics/exposition.hpp"
+#include "metrics/source_metrics.hpp"
 #include "queue/latest.hpp"
 #include "shard/shard.hpp"
 #include "store/source.hpp"
@@ -26,6 +28,8 @@ struct Engine::Parts {
   std::vector<std::unique_ptr<Wakeup>> wakeups;  // of the shards
   std::vector<std::unique_ptr<ShardMailbox>> mailboxes;
   std::vector<std::unique_ptr<ShardMetrics>> metrics;
+  SourceMetrics source_metrics;
+  std::optional<Exposition> exposition;
   Wakeup source_wakeup;
   std::unique_ptr<Mailbox<SourceMail>> source_mailbox;
   Latest<SourceStatus> source_status;
@@ -42,6 +46,12 @@ struct Engine::Parts {
 
 // Keys, grants and limits that connections are judged by; the error names the configuration key.
 [[nodiscard]] Result<Services> make_services(Config config);
+
+// What the source says of itself, into its counters. Thread: outbox.
+void count_source(SourceMetrics& metrics, const SourceStatus& status);
+
+// The texts of all close reasons, by their enumerators.
+[[nodiscard]] std::vector<std::string_view> close_reason_labels();
 
 // The store that the configuration names, or nothing.
 [[nodiscard]] Result<std::unique_ptr<OutboxStore>> make_store(const Config& config);

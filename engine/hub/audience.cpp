@@ -104,6 +104,7 @@ void Audience::drop(Session& session, std::size_t at) {
     place = channel.subscribers.back();
     channel.subscribers.pop_back();
     --channel.per_encoding[static_cast<std::size_t>(session.encoding)];
+    --subscriptions_;
     if (subscription.index < channel.subscribers.size())
       for (auto& moved : place.session->subscriptions)
         if (moved.channel == &channel) moved.index = subscription.index;
@@ -179,6 +180,7 @@ void Audience::join(Session& session, Session::Subscription& subscription, Chann
   subscription.index = static_cast<std::uint32_t>(channel.subscribers.size());
   channel.subscribers.push_back({&session, static_cast<std::uint32_t>(channel.pending.size())});
   ++channel.per_encoding[static_cast<std::size_t>(session.encoding)];
+  ++subscriptions_;
 }
 
 void Audience::epoch_changed(EpochMail&& mail) {

@@ -90,7 +90,8 @@ class Audience final {
   void mark_dirty(Session& session);
 
   // End of the tick: one batch a dirty room and encoding, one slice or few a subscriber.
-  void flush_rooms();
+  // `wall` is what the delay since an event's time is measured by.
+  void flush_rooms(WallTime wall);
   // Tells home shards of rooms that nobody is in; what finds no place is tried again next time.
   void send_leaves();
   // The tick's batches are sent or referred to: forget them.
@@ -102,6 +103,7 @@ class Audience final {
   [[nodiscard]] const Position& complete() const { return complete_; }
   [[nodiscard]] bool has_leaves() const { return !leaves_.empty(); }
   [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
+  [[nodiscard]] std::size_t subscriptions() const { return subscriptions_; }
   [[nodiscard]] const NamespaceConfig& settings(std::string_view room) const {
     return namespace_for(config_, room);
   }
@@ -122,6 +124,7 @@ class Audience final {
   void add_pending(Channel& channel, Channel::Pending&& pending);
   void send_missed(Session& session, const Channel& channel, const SubscribedMail& mail);
   void flush_room(Channel& channel);
+  void record_delays(const Channel& channel, WallTime wall);
   void mark_excluded(Channel& channel);
   void push_frames(Session& session, const Channel& channel, const Batch& batch,
                    std::uint32_t begin, std::uint32_t end);
@@ -146,6 +149,7 @@ class Audience final {
   std::shared_ptr<Batch> replies_;
   std::vector<MissedBatch> missed_;
   std::string scratch_;
+  std::size_t subscriptions_ = 0;
   std::vector<Position> home_positions_;
   Position complete_;
 };

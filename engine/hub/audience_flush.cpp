@@ -5,13 +5,25 @@
 
 namespace ringcast {
 
-void Audience::flush_rooms() {
+void Audience::flush_rooms(WallTime wall) {
   for (Channel* channel : dirty_channels_) {
+    record_delays(*channel, wall);
     flush_room(*channel);
     channel->dirty = false;
   }
   dirty_channels_.clear();
   make_complete();
+}
+
+// Once an event, for all who get it: the clock is read once a tick.
+void Audience::record_delays(const Channel& channel, WallTime wall) {
+  metrics_.tick_events.record(channel.pending.size());
+  for (const Channel::Pending& pending : channel.pending) {
+    if (!pending.event || pending.event->time > wall) continue;
+    const Nanos delay = wall - pending.event->time;
+    metrics_.commit_to_socket.record(static_cast<std::uint64_t>(delay.count()),
+                                     channel.subscribers.size());
+  }
 }
 
 void Audience::flush_room(Channel& channel) {
@@ -28,6 +40,7 @@ void Audience::flush_room(Channel& channel) {
       else
         append_frame(encoding, *pending.notice, batch);
     }
+    metrics_.batches.add();
     metrics_.frames_encoded.add(batch.frames());
     for (const Subscriber& subscriber : channel.subscribers) {
       Session& session = *subscriber.session;

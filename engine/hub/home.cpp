@@ -71,6 +71,7 @@ bool Home::has_places(const Room& room, Instant now) {
       metrics_.shard_stalls.add();
       return;
     }
+    metrics_.mailbox_blocked.add();
     all = false;
   });
   return all;

@@ -150,6 +150,7 @@ void Connections::read_websocket(Connection& connection, std::span<char> bytes) 
   while (connection.websocket && !connection.websocket->ended()) {
     const wire::WebsocketEvent event = connection.websocket->next(bytes);
     if (event.kind == wire::WebsocketEventKind::need_more) return;
+    metrics_.frames_received.add();
     if (!websocket_event(connection, event)) return;
   }
 }

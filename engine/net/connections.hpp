@@ -42,6 +42,7 @@ class Connections final {
   // The daemon stops: every WebSocket is told so, requests that are being answered are finished.
   void stop(CloseReason reason, Instant now);
   [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::uint64_t pinned_bytes() const { return pinned_; }
 
   // ---- for peers ----
   // Octets behind all that this connection was given before.

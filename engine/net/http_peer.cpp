@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "message/json.hpp"
+#include "metrics/exposition.hpp"
 #include "net/access.hpp"
 #include "net/connections.hpp"
 #include "net/demo_page.hpp"
@@ -188,7 +189,7 @@ void HttpPeer::readyz(Connection& connection, const wire::HttpRequest&) {
 
 void HttpPeer::metrics(Connection& connection, const wire::HttpRequest&) {
   wire::HttpResponse response;
-  response.headers.emplace_back("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  response.headers.emplace_back("Content-Type", std::string(Exposition::kMediaType));
   response.body = connections_.services().metrics_text();
   respond(connection, response);
 }

@@ -89,18 +89,25 @@ void Shard::Loop::tick() {
   wakeup.unpark();
 
   now = clock.now();
-  for (const io::IoEvent& event : events) connections.handle(event, now);
+  for (const io::IoEvent& event : events) {
+    if (event.kind == io::EventKind::woken) metrics.wakeups.add();
+    connections.handle(event, now);
+  }
   drain(now);
   connections.run_timers(now);
   hub.run(now);
   hub.handle_local(kMailPerTick, now);
   // Other shards begin on what is for them while this one sends.
   hub.mesh().wake_touched();
-  hub.audience().flush_rooms();
+  hub.audience().flush_rooms(clock.wall());
   connections.flush(now);
   hub.audience().end_tick();
   hub.mesh().wake_touched();
   metrics.ticks.add();
+  metrics.mailbox_depth.set(mail.size_approx());
+  metrics.rooms.set(hub.home().rooms());
+  metrics.subscriptions.set(hub.audience().subscriptions());
+  metrics.pinned_bytes.set(connections.pinned_bytes());
 }
 
 }  // namespace ringcast

@@ -144,7 +144,7 @@ def test_functions_are_short():
             if not opens or re.match(r" *(if|for|while|switch|else|do|class|struct|namespace|return)\b", line):
                 continue
             end = next((i for i in range(number + 1, len(lines))
-                        if lines[i].startswith(opens[1] + "}")), number)
+                        if re.match(r" {0,%d}\}" % len(opens[1]), lines[i])), number)
             if end - number > FUNCTION_LINES_MAX and not is_table(path):
                 found.append(show(path, number + 1, f"{end - number} lines, at most {FUNCTION_LINES_MAX}"))
     check(found)
