@@ -1,0 +1,1 @@
+"""What end-to-end tests share: the daemon as a process, and clients over plain sockets."""
