@@ -141,7 +141,8 @@ void unmask(std::span<char> bytes, const std::array<char, 4>& mask, std::size_t 
     words[0] ^= key_word;
     std::memcpy(at, words, sizeof key_word);
   }
-  for (std::size_t i = 0; i < left; ++i) at[i] = static_cast<char>(at[i] ^ (key_word >> 8 * i));
+  for (std::size_t i = 0; i < left; ++i)
+    at[i] = static_cast<char>(at[i] ^ static_cast<char>(key_word >> 8 * i));
 }
 
 bool is_close_code(std::uint16_t code) {
