@@ -153,6 +153,8 @@ constexpr Setting<Config> kSettings[] = {
      "errors that a connection is told, then it is closed"},
     {"limits", "write_stall_s", in<kLimits, &M::write_stall_s>, kTimeoutSeconds,
      "a socket that takes nothing for so long is closed"},
+    {"limits", "linger_s", in<kLimits, &M::linger_s>, kTimeoutSeconds,
+     "how long an ended connection waits for its last octets to be taken"},
 
     {"log", "level", choice<in<&Config::log, &LogConfig::level>, Config>(kLevels), kNames,
      "the least that is written"},
