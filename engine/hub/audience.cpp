@@ -135,19 +135,6 @@ void Audience::send_leaves() {
   leaves_ = std::move(again);
 }
 
-void Audience::deliver(DeliverMail&& mail) {
-  Channel* channel = find_channel(mail.event->room);
-  if (channel == nullptr || channel->subscribers.empty()) return;  // they left meanwhile
-  add_pending(*channel, {std::move(mail.event), nullptr});
-}
-
-void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
-  channel.pending.push_back(std::move(pending));
-  if (channel.dirty) return;
-  channel.dirty = true;
-  dirty_channels_.push_back(&channel);
-}
-
 void Audience::subscribed(SubscribedMail&& mail) {
   Channel* channel = find_channel(mail.room);
   ensure(channel != nullptr && channel->asked != 0, "an answer to a subscribe that nobody made");

@@ -1,9 +1,22 @@
-// The end of a tick: from what waits in channels to slices in SendQueues.
+// From an event to slices in SendQueues: it waits in its channel for the end of the tick.
 #include <algorithm>
 
 #include "hub/audience.hpp"
 
 namespace ringcast {
+
+void Audience::deliver(DeliverMail&& mail) {
+  Channel* channel = find_channel(mail.event->room);
+  if (channel == nullptr || channel->subscribers.empty()) return;  // they left meanwhile
+  add_pending(*channel, {std::move(mail.event), nullptr});
+}
+
+void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
+  channel.pending.push_back(std::move(pending));
+  if (channel.dirty) return;
+  channel.dirty = true;
+  dirty_channels_.push_back(&channel);
+}
 
 void Audience::flush_rooms(WallTime wall) {
   for (Channel* channel : dirty_channels_) {
