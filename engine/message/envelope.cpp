@@ -46,14 +46,19 @@ std::string too_large(std::string_view what, std::uint64_t bytes, const Envelope
                      limits.bytes_max);
 }
 
+Result<void> check_aggregate(std::string_view tenant_id, std::string_view type,
+                             std::string_view id) {
+  if (auto checked = check_part(tenant_id, "tenantId"); !checked) return checked;
+  if (auto checked = check_text(type, kAggregateBytesMax, "aggregateType"); !checked)
+    return checked;
+  return check_text(id, kAggregateBytesMax, "aggregateId");
+}
+
 Result<void> check_origin(const OutboxRow& row) {
   if (row.version != kEventVersion)
     return {Errc::validation,
             fmt::format("version: is {}, expected {}", row.version, kEventVersion)};
-  if (auto checked = check_part(row.tenant_id, "tenantId"); !checked) return checked;
-  if (auto checked = check_text(row.aggregate_type, kAggregateBytesMax, "aggregateType"); !checked)
-    return checked;
-  return check_text(row.aggregate_id, kAggregateBytesMax, "aggregateId");
+  return check_aggregate(row.tenant_id, row.aggregate_type, row.aggregate_id);
 }
 
 Result<std::vector<std::string>> rooms_of(const OutboxRow& row) {
@@ -138,8 +143,16 @@ std::variant<RowEvents, FailedRow> events_of(const OutboxRow& row, const Envelop
 }
 
 Result<void> check_plain_row(const PlainRow& row, const EnvelopeLimits& limits) {
-  if (auto checked = check_room(row.room); !checked) return checked;
   if (auto checked = check_event_type(row.event_type); !checked) return checked;
+  if (row.envelope) {
+    const EnvelopeKey& key = *row.envelope;
+    if (auto checked = check_aggregate(key.tenant_id, key.aggregate_type, key.aggregate_id);
+        !checked)
+      return checked;
+    if (auto checked = check_part(module_of(row.event_type), "module"); !checked) return checked;
+  } else if (auto checked = check_room(row.room); !checked) {
+    return checked;
+  }
   if (auto checked = check_receivers(row.exclude_user, row.conflation_key); !checked)
     return checked;
   if (row.data->size() > limits.bytes_max)

@@ -34,6 +34,11 @@ Error not_in_store(const Config& config, std::string_view room) {
                       namespace_for(config, room).name)};
 }
 
+// The room whose namespace decides; that of an envelope is its tenant's.
+std::string room_of(const PlainRow& row) {
+  return row.envelope ? "tenant:" + row.envelope->tenant_id : row.room;
+}
+
 bool is_in_store(const Config& config, std::string_view room) {
   return namespace_for(config, room).history == HistoryKind::store;
 }
@@ -109,16 +114,21 @@ void Source::answer_appends() {
     Result<void> checked;
     if (!open_)
       checked = {Errc::unavailable, status_.detail};
-    else if (!is_in_store(parts_.config, question.row.room))
-      checked = not_in_store(parts_.config, question.row.room);
     else
-      checked = check_plain_row(question.row, limits_);
+      checked = check_append(question.row);
     if (checked)
       good.push_back(std::move(question));
     else
       publish_answer(question.reply_to, std::move(question.row.room), checked.error());
   }
   if (!good.empty()) append(good);
+}
+
+Result<void> Source::check_append(const PlainRow& row) const {
+  if (auto checked = check_plain_row(row, limits_); !checked) return checked;
+  if (const std::string room = room_of(row); !is_in_store(parts_.config, room))
+    return not_in_store(parts_.config, room);
+  return {};
 }
 
 void Source::append(std::vector<AppendMail>& good) {

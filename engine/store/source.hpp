@@ -74,6 +74,7 @@ class Source final {
   void take(SourceMail&& mail);
   void answer_appends();
   void append(std::vector<AppendMail>& good);
+  [[nodiscard]] Result<void> check_append(const PlainRow& row) const;
   void answer_is_recorded();
   void answer_read_now();
   void refuse_read_now(const Error& why);

@@ -21,6 +21,11 @@ std::string idempotency_key(const PlainRow& row) { return "key:" + row.idempoten
 // The transaction's trouble, in the word for one who publishes.
 Error unavailable(const Error& error) { return {Errc::unavailable, error.detail}; }
 
+// Where its keys hold: a row that goes to a tenant's rooms has none of its own.
+std::string key_room(const PlainRow& row) {
+  return row.envelope ? "tenant:" + row.envelope->tenant_id : row.room;
+}
+
 bool has_key(const PlainRow& row) { return row.id_given || !row.idempotency_key.empty(); }
 
 void bind_or_null(SqliteStatement& statement, int parameter, std::string_view value) {
@@ -44,7 +49,8 @@ Result<std::unique_ptr<SqlitePublish>> SqlitePublish::prepare(SqliteConnection& 
   const std::pair<SqliteStatement*, std::string_view> statements[] = {
       {&made->insert_,
        "insert into ringcast_outbox(event_id, kind, event_type, room, exclude_user,"
-       " conflation_key, payload) values(?1, 1, ?2, ?3, ?4, ?5, ?6)"},
+       " conflation_key, payload, tenant_id, aggregate_type, aggregate_id)"
+       " values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"},
       {&made->find_,
        "select k.event_id, k.outbox_id, o.id is not null, o.event_type, o.exclude_user,"
        " o.conflation_key, o.payload from ringcast_publish_key k"
@@ -104,10 +110,7 @@ Result<Appended> SqlitePublish::append_one(const PlainRow& row, const Epoch& epo
     if (!found) return found.error();
     if (*found) return **found;
   }
-  insert_.bind(1, row.event_id.text()).bind(2, row.event_type).bind(3, row.room);
-  bind_or_null(insert_, 4, row.exclude_user);
-  bind_or_null(insert_, 5, row.conflation_key);
-  insert_.bind(6, *row.data);
+  bind_row(row);
   if (auto inserted = insert_.run(); !inserted) {
     if (SqliteConnection::is_mistake_in_data(inserted.error()))
       return {Errc::validation, inserted.error().detail};
@@ -121,14 +124,31 @@ Result<Appended> SqlitePublish::append_one(const PlainRow& row, const Epoch& epo
   return Appended{row.event_id, static_cast<Offset>(id), epoch};
 }
 
+void SqlitePublish::bind_row(const PlainRow& row) {
+  const auto kind = row.envelope ? OutboxRow::Kind::envelope : OutboxRow::Kind::plain;
+  const EnvelopeKey key = row.envelope.value_or(EnvelopeKey{});
+  insert_.bind(1, row.event_id.text()).bind(2, static_cast<std::int64_t>(kind));
+  insert_.bind(3, row.event_type);
+  bind_or_null(insert_, 4, row.room);
+  bind_or_null(insert_, 5, row.exclude_user);
+  bind_or_null(insert_, 6, row.conflation_key);
+  insert_.bind(7, *row.data);
+  bind_or_null(insert_, 8, key.tenant_id);
+  bind_or_null(insert_, 9, key.aggregate_type);
+  bind_or_null(insert_, 10, key.aggregate_id);
+}
+
 // The first answer again, if the key was used; CONFLICT, if for something else. A key whose row the
 // application has deleted since is still a repeat: it was published.
 Result<std::optional<Appended>> SqlitePublish::find(const PlainRow& row, std::string_view key,
                                                     const Epoch& epoch) {
   const std::int64_t window_ms =
-      1'000 * std::int64_t{namespace_for(config_, row.room).dedupe_window_s};
-  const auto stepped =
-      find_.bind(1, row.room).bind(2, row.user).bind(3, key).bind(4, now_ms_ - window_ms).step();
+      1'000 * std::int64_t{namespace_for(config_, key_room(row)).dedupe_window_s};
+  const auto stepped = find_.bind(1, key_room(row))
+                           .bind(2, row.user)
+                           .bind(3, key)
+                           .bind(4, now_ms_ - window_ms)
+                           .step();
   if (!stepped) return unavailable(stepped.error());
   std::optional<Appended> first;
   bool same = true;
@@ -149,7 +169,7 @@ Result<std::optional<Appended>> SqlitePublish::find(const PlainRow& row, std::st
 
 Result<void> SqlitePublish::keep(const PlainRow& row, std::string_view key,
                                  std::int64_t outbox_id) {
-  return keep_.bind(1, row.room)
+  return keep_.bind(1, key_room(row))
       .bind(2, row.user)
       .bind(3, key)
       .bind(4, outbox_id)
@@ -159,11 +179,11 @@ Result<void> SqlitePublish::keep(const PlainRow& row, std::string_view key,
 }
 
 Result<void> SqlitePublish::forget_old(std::span<const PlainRow> rows) {
-  std::set<std::string_view> rooms;
+  std::set<std::string> rooms;
   for (const PlainRow& row : rows)
-    if (has_key(row)) rooms.insert(row.room);
+    if (has_key(row)) rooms.insert(key_room(row));
   if (rooms.empty()) return {};
-  for (const std::string_view room : rooms) {
+  for (const std::string& room : rooms) {
     const std::int64_t keys_max = namespace_for(config_, room).dedupe_max;
     if (auto run = trim_.bind(1, room).bind(2, keys_max).run(); !run) return run;
   }

@@ -33,6 +33,7 @@ class SqlitePublish final {
       : connection_(connection), config_(config) {}
 
   Result<Appended> append_one(const PlainRow& row, const Epoch& epoch);
+  void bind_row(const PlainRow& row);
   Result<std::optional<Appended>> find(const PlainRow& row, std::string_view key,
                                        const Epoch& epoch);
   Result<void> keep(const PlainRow& row, std::string_view key, std::int64_t outbox_id);
