@@ -13,8 +13,10 @@ namespace ringcast {
 // it.
 //
 // The order that loses no wake: the owner sets the flag, then looks at its mailbox once more, then
-// sleeps; a producer enqueues, then looks at the flag. Both pairs are sequentially consistent, so
-// at least one of the two sees the other.
+// sleeps; a producer enqueues, then takes the flag down. Both change the one flag by a
+// read-modify-write, so one of the two comes second and sees all that the first did before: the
+// producer that the owner is parked, or the owner what was queued. A plain store and load would not
+// do: either side could still see the past.
 class Wakeup final {
  public:
   Wakeup();
@@ -25,7 +27,7 @@ class Wakeup final {
   // Readable while a wake is pending. The owner watches it; drain() takes the wake off.
   [[nodiscard]] int fd() const { return fd_; }
 
-  void park() { parked_.store(true, std::memory_order_seq_cst); }
+  void park();
   void unpark() { parked_.store(false, std::memory_order_relaxed); }
 
   // After something was queued. Returns true if the owner had to be woken.
