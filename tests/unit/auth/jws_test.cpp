@@ -120,6 +120,17 @@ TEST(Jws, RefusesATokenCutAnywhere) {
     EXPECT_FALSE(verify_jws(std::string_view(token).substr(0, length), keys)) << length;
 }
 
+TEST(Jws, RefusesASignatureMadeByAnotherAlgorithmThanTheHeaderNames) {
+  const Signer rsa = Signer::rsa(2'048);
+  const KeySet keys = pem_only(rsa.public_pem());
+  for (const std::string_view made : {"RS256", "RS384", "PS256"})
+    for (const std::string_view named : {"RS256", "RS384", "PS256", "HS256", "ES256", "EdDSA"}) {
+      const std::string header = fmt::format(R"({{"alg":"{}"}})", named);
+      EXPECT_EQ(verify_jws(rsa.token(made, header, "{}"), keys).ok(), made == named)
+          << made << " as " << named;
+    }
+}
+
 // The classic confusion (RFC 8725 section 2.1): a public key is known to all, so it must never be
 // taken for the secret of an HMAC.
 TEST(Jws, NeverUsesAPublicKeyAsASecret) {

@@ -57,6 +57,25 @@ TEST(Keys, AreOfTheKindThatTheirPemHolds) {
   EXPECT_EQ(Key::from_pem(Signer::ed25519().public_pem())->kind(), Key::Kind::ed25519);
 }
 
+// RFC 8725 section 3.1: the key says what it is for, so each algorithm fits one kind only.
+TEST(Keys, FitTheAlgorithmsOfTheirKindAndNoOther) {
+  struct Case {
+    Key key;
+    std::vector<std::string_view> algorithms;
+  };
+  const Case cases[] = {{Key::from_secret(kSecret).value(), {"HS256", "HS384", "HS512"}},
+                        {Key::from_pem(rsa_pem_of_bits(2'048)).value(),
+                         {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}},
+                        {Key::from_pem(Signer::ec("P-256").public_pem()).value(), {"ES256"}},
+                        {Key::from_pem(Signer::ec("P-384").public_pem()).value(), {"ES384"}},
+                        {Key::from_pem(Signer::ec("P-521").public_pem()).value(), {"ES512"}},
+                        {Key::from_pem(Signer::ed25519().public_pem()).value(), {"EdDSA"}}};
+  for (const Case& fitting : cases)
+    for (const std::string_view name : fitting.algorithms)
+      for (const Case& asked : cases)
+        EXPECT_EQ(asked.key.fits(*parse_algorithm(name)), &asked == &fitting) << name;
+}
+
 TEST(Keys, RefuseCurvesThatNoAlgorithmNames) {
   EXPECT_FALSE(Key::from_pem(Signer::ec("secp256k1").public_pem()));
   EXPECT_FALSE(Key::from_pem(Signer::ec("P-224").public_pem()));
