@@ -148,6 +148,32 @@ TEST_P(RingReceive, SaysTheEndOfAPausedSocketAfterItsBytes) {
   EXPECT_EQ(seen.bytes[id], "last");
 }
 
+TEST_P(RingReceive, KeepsWhatTheKernelHadHandedOverBeforeThePause) {
+  ASSERT_NO_FATAL_FAILURE(make({.receive_buffer_bytes = 64, .events_max = 4}));
+  if (!ring) return;
+  Ends ends = socket_pair();
+  const SocketId id = adopt(std::move(ends.near));
+  poll();
+  // Completed in one go, far more than one wait() may report.
+  const std::string body = pattern(1'900);
+  write_all(ends.far.get(), body);
+  ends.far.reset();
+  until([&] { return !seen.bytes[id].empty(); });
+  const std::size_t before = seen.bytes[id].size();
+  ASSERT_LT(before, body.size());
+  for (int pauses = 0; pauses < 3; ++pauses) {
+    ring->pause_receive(id);
+    settle();
+    ASSERT_EQ(seen.bytes[id].size(), before);
+    ASSERT_EQ(seen.closed[id], 0);
+    ring->resume_receive(id);
+    if (pauses == 2) break;
+    ring->pause_receive(id);
+  }
+  until([&] { return seen.closed[id] == 1; });
+  EXPECT_EQ(seen.bytes[id], body);
+}
+
 TEST_P(RingReceive, SaysTheResetOfAPausedSocketAtTheLatestAfterwards) {
   Client a = client(listen_on("127.0.0.1:0"));
   ring->pause_receive(a.id);
