@@ -27,9 +27,9 @@ SendQueue::Rest& SendQueue::rest() {
 SendQueue::Pushed SendQueue::push(const Batch& batch, std::uint32_t begin, std::uint32_t end,
                                   std::uint64_t bytes_max) {
   if (begin == end) return Pushed::queued;
+  if (rest_ && rest_->held_bytes != 0 && rest_->held_bytes + (end - begin) > bytes_max)
+    return Pushed::full;
   if (blocked()) {
-    if (rest_->held_bytes != 0 && rest_->held_bytes + (end - begin) > bytes_max)
-      return Pushed::full;
     hold({&batch, begin, end});
     return Pushed::queued;
   }
@@ -103,8 +103,9 @@ void SendQueue::hold(const Slice& slice) {
     held.begin = slice.begin;
     held.end = slice.end;
   }
+  held.pinned = held.batch ? held.batch->size() : held.copy.size();
   into.held_bytes += slice.size();
-  into.pinned += held.pinned();
+  into.pinned += held.pinned;
   into.held.push_back(std::move(held));
 }
 
@@ -128,7 +129,7 @@ void SendQueue::drop_held(std::size_t octets) {
       held.begin += static_cast<std::uint32_t>(taken);
       return;
     }
-    rest_->pinned -= held.pinned();
+    rest_->pinned -= held.pinned;
     rest_->held.pop_front();
   }
 }

@@ -21,7 +21,8 @@ namespace ringcast {
 // one tick as bare pointers, one of them in place, and no memory else: the tick keeps their
 // batches. Once the socket is blocked it holds on to what it was given, by reference, or by copy
 // where the slice is less than a quarter of its batch. push() beyond bytes_max returns `full` and
-// has added nothing; what it holds already is never cut.
+// has added nothing, also while what it holds only waits for the next visit; what it holds already
+// is never cut.
 class SendQueue final {
  public:
   enum class Pushed : std::uint8_t { queued, full };
@@ -60,8 +61,8 @@ class SendQueue final {
     std::string copy;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
+    std::uint64_t pinned = 0;  // as it was counted: a batch of answers still grows in its tick
     [[nodiscard]] std::string_view view() const;
-    [[nodiscard]] std::size_t pinned() const { return batch ? batch->size() : copy.size(); }
   };
   struct Rest {
     std::vector<Slice> more;  // of this tick, after first_
