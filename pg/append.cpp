@@ -37,7 +37,8 @@ using unnest($1::text[], $2::text[], $3::text[]) as t(room, user_id, key)
 where (k.room, k.user_id, k.key) = (t.room, t.user_id, t.key))sql"};
 
 const Statement kInsert = {"append_insert", R"sql(
-insert into ringcast.outbox (event_id, kind, event_type, room, exclude_user, conflation_key, payload)
+insert into ringcast.outbox
+  (event_id, kind, event_type, room, exclude_user, conflation_key, payload)
 select event_id, 1, event_type, room, exclude_user, conflation_key, payload
 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
      with ordinality as t(event_id, event_type, room, exclude_user, conflation_key, payload, ord)

@@ -93,7 +93,8 @@ void Listener::beat(Instant now) {
   hear();
 }
 
-void Listener::set_armed(bool armed, Instant now) {
+void Listener::set_armed(Wish wish, Instant now) {
+  const bool armed = wish == Wish::arm;
   auto done = connection_->execute(
       kArm, Params{}.add(node_).add(std::string_view(armed ? "true" : "false")));
   if (!done) return drop(now, done.error().detail);
@@ -136,7 +137,7 @@ void Listener::looked(Found found, Xid seen_below, Instant now) {
   }
   if (armed_ == Armed::settling && (seen_below > armed_at_ || now >= settle_until_))
     armed_ = Armed::yes;
-  if (armed_ != Armed::no && busy_looks_ >= kBusyLooks) set_armed(false, now);
+  if (armed_ != Armed::no && busy_looks_ >= kBusyLooks) set_armed(Wish::disarm, now);
 }
 
 Instant Listener::poll_at(Instant now) const {
@@ -147,7 +148,8 @@ Instant Listener::poll_at(Instant now) const {
 
 Instant Listener::arm(std::vector<pollfd>& fds, Instant now) {
   if (!connection_ && now >= connect_at_) connect(now);
-  if (connection_ && armed_ == Armed::no && now - rows_at_ >= pace_.busy_for) set_armed(true, now);
+  if (connection_ && armed_ == Armed::no && now - rows_at_ >= pace_.busy_for)
+    set_armed(Wish::arm, now);
   Instant until = poll_at(now);
   if (connection_) {
     fds.push_back({.fd = connection_->socket(), .events = POLLIN, .revents = 0});

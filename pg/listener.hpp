@@ -61,7 +61,8 @@ class Listener final {
   void connect(Instant now);
   void drop(Instant now, std::string_view why);
   void beat(Instant now);
-  void set_armed(bool armed, Instant now);
+  enum class Wish : std::uint8_t { arm, disarm };
+  void set_armed(Wish wish, Instant now);
   void hear();
   [[nodiscard]] Instant poll_at(Instant now) const;
   [[nodiscard]] std::string own_channel() const { return "ringcast_" + node_; }

@@ -82,7 +82,7 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
   make_leaves(SystemClock{}.now());
   auto state = reader_.start(*connection_, *epoch, history, replay_bytes_max);
   if (!state) return state;
-  auto scan = reader_.sequential_scan(*connection_);
+  auto scan = reader_.whole_leaf_scan(*connection_);
   if (!scan) return scan.error();
   if (scan->has_value())
     log::error("outbox: a plan reads a whole partition, an index is missing: {}", **scan);

@@ -160,7 +160,7 @@ Result<Window> WindowReader::next(Connection& connection, OutboxStore::Read read
   return window;
 }
 
-Result<std::optional<std::string>> WindowReader::sequential_scan(Connection& connection) {
+Result<std::optional<std::string>> WindowReader::whole_leaf_scan(Connection& connection) {
   if (auto ready = prepare(connection); !ready) return ready.error();
   const std::pair<const Statement*, std::string_view> checked[] = {
       {&sql_.record_new, "('outbox', 1, '', '1:1:', 1, 1, 1, 'infinity', 0)"},
@@ -172,9 +172,13 @@ Result<std::optional<std::string>> WindowReader::sequential_scan(Connection& con
     auto plan =
         connection.query(fmt::format("explain (costs off) execute {}{}", statement->name, values));
     if (!plan) return plan.error();
-    for (std::size_t i = 0; i < plan->size(); ++i)
-      if (plan->text(i, 0).find("Seq Scan on outbox") != std::string_view::npos)
-        return std::optional<std::string>(plan->text(i, 0));
+    for (std::size_t i = 0; i < plan->size(); ++i) {
+      const std::string_view line = plan->text(i, 0);
+      if (line.find(" on outbox_") == std::string_view::npos) continue;
+      const bool bounded = i + 1 < plan->size() &&
+                           plan->text(i + 1, 0).find("Index Cond:") != std::string_view::npos;
+      if (!bounded) return std::optional<std::string>(line);
+    }
   }
   return std::optional<std::string>{};
 }

@@ -30,7 +30,7 @@ namespace ringcast::pg {
 class WindowReader final {
  public:
   // Payload fetched at once, besides at most one row.
-  static constexpr std::uint64_t kPageBytesMax = 4ULL << 20;
+  static constexpr std::uint64_t kPageBytesMax = 1ULL << 20;
 
   struct Limits {
     std::uint64_t window_bytes_max = 128ULL << 10;  // rows travel with the record up to here
@@ -51,7 +51,7 @@ class WindowReader final {
   Result<Backlog> unread(Connection& connection);
 
   // The line of a plan that reads a whole leaf where an index should be used, if there is one.
-  Result<std::optional<std::string>> sequential_scan(Connection& connection);
+  Result<std::optional<std::string>> whole_leaf_scan(Connection& connection);
 
   [[nodiscard]] bool replaying() const { return cursor_.no < replay_until_; }
   // Every transaction below has ended as the last look at the table saw it.

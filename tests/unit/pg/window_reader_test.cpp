@@ -259,7 +259,7 @@ TEST(WindowRead, GivesAWindowOfManyBytesInPartsThatKeepTheirOffsets) {
   TestDatabase database;
   auto store = opened(database.url());
   Session app(database.url());
-  const int rows = 200;  // of 60 KiB: 12 MiB, three parts
+  const int rows = 50;  // of 60 KiB, 17 to a MiB: three parts
   insert_many(app, 0, rows, 60U << 10);
   int seen = 0;
   int parts = 0;

@@ -1,0 +1,273 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "unit/pg/test_database.hpp"
+
+namespace ringcast::pg {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A role that ends with the test. The database's objects must be gone first.
+class Role final {
+ public:
+  explicit Role(const TestDatabase& database)
+      : database_(database), name_(database.name() + "_role") {
+    TestDatabase::admin("create role " + name_ + " login");
+  }
+  ~Role() {
+    Session(database_.url()).run("drop owned by " + name_);
+    TestDatabase::admin("drop role " + name_);
+  }
+  Role(const Role&) = delete;
+  Role& operator=(const Role&) = delete;
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  const TestDatabase& database_;
+  std::string name_;
+};
+
+TEST(CreateOutboxEvent, WritesOneRowInTheCallersTransaction) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  app.run("begin");
+  const std::string id = app.value(
+      "select ringcast.create_outbox_event('42', 'Task', '7', 'kitchen.task.made',"
+      " '{\"a\": 1}'::jsonb, occurred_at => '2026-01-02 03:04:05Z', exclude_user => 'bob',"
+      " conflation_key => 'k', headers => '{\"traceparent\": \"x\"}'::jsonb, lock_aggregate => "
+      "true)");
+  EXPECT_THAT(read_all(*store), ElementsAre());
+  app.run("commit");
+  auto window = store->next(OutboxStore::Read::record, 10);
+  ASSERT_TRUE(window);
+  ASSERT_EQ(window->rows.size(), 1U);
+  const OutboxRow& row = window->rows[0];
+  EXPECT_EQ(row.event_id, id);
+  EXPECT_EQ(row.kind, OutboxRow::Kind::envelope);
+  EXPECT_EQ(row.tenant_id, "42");
+  EXPECT_EQ(row.aggregate_type, "Task");
+  EXPECT_EQ(row.aggregate_id, "7");
+  EXPECT_EQ(row.event_type, "kitchen.task.made");
+  EXPECT_EQ(row.room, std::nullopt);
+  EXPECT_EQ(row.exclude_user, "bob");
+  EXPECT_EQ(row.conflation_key, "k");
+  EXPECT_EQ(row.occurred_at, "2026-01-02T03:04:05.000000Z");
+  EXPECT_EQ(row.payload, "{\"a\": 1}");
+  EXPECT_EQ(app.value("select headers ->> 'traceparent' from ringcast.outbox"), "x");
+}
+
+TEST(CreateOutboxEvent, KeepsTheIdThatTheCallerGives) {
+  TestDatabase database;
+  Session app(database.url());
+  const std::string id = Uuid::random().text();
+  EXPECT_EQ(app.value(fmt::format("select ringcast.create_outbox_event('42', 'Task', '7', 'a.b',"
+                                  " '{{}}', event_id => '{}')",
+                                  id)),
+            id);
+}
+
+TEST(CreateOutboxEvent, WithLockAggregateWaitsForTheAggregateAlone) {
+  TestDatabase database;
+  Session first(database.url());
+  Session second(database.url());
+  const auto create = [](const char* aggregate) {
+    return fmt::format(
+        "select ringcast.create_outbox_event('42', 'Task', '{}', 'a.b', '{{}}',"
+        " lock_aggregate => true)",
+        aggregate);
+  };
+  first.run("begin");
+  first.run(create("7"));
+  EXPECT_EQ(second.sqlstate(create("8")), "success");
+  second.run("set lock_timeout = '50ms'");
+  EXPECT_EQ(second.sqlstate(create("7")), "55P03");
+  first.run("commit");
+  EXPECT_EQ(second.sqlstate(create("7")), "success");
+}
+
+TEST(OutboxTable, RefusesWhatNoRoomCouldBeMadeOfAndNamesTheField) {
+  TestDatabase database;
+  Session app(database.url());
+  const std::string part120(120, 'p');
+  const std::string part121(121, 'p');
+  const struct {
+    std::string tenant, type, id, event, room;
+    const char* constraint;  // null: taken
+  } cases[] = {
+      {"42", "T", "1", "a.b", "", nullptr},
+      {part120, "T", "1", part120 + ".b", "", nullptr},
+      {part121, "T", "1", "a.b", "", "outbox_tenant_id"},
+      {"", "T", "1", "a.b", "", "outbox_tenant_id"},
+      {"42:kitchen", "T", "1", "a.b", "", "outbox_tenant_id"},
+      {"42\n", "T", "1", "a.b", "", "outbox_tenant_id"},
+      {"42", "", "1", "a.b", "", "outbox_aggregate_type"},
+      {"42", "T", "", "a.b", "", "outbox_aggregate_id"},
+      {"42", "T", std::string(1'024, 'i'), "a.b", "", nullptr},
+      {"42", "T", std::string(1'025, 'i'), "a.b", "", "outbox_aggregate_id"},
+      {"42", "T", "1", "", "", "outbox_event_type"},
+      {"42", "T", "1", "a b.c", "", "outbox_event_type"},
+      {"42", "T", "1", part121 + ".b", "", "outbox_event_type"},
+      {"42", "T", "1", part121 + ".b", "room:1", nullptr},
+      {"42", "T", "1", std::string(128, 'e'), "room:1", nullptr},
+      {"42", "T", "1", std::string(129, 'e'), "room:1", "outbox_event_type"},
+      {"42", "T", "1", "a.b", std::string(255, 'r'), nullptr},
+      {"42", "T", "1", "a.b", std::string(256, 'r'), "outbox_room"},
+  };
+  for (const auto& [tenant, type, id, event, room, constraint] : cases) {
+    auto done = app.connection().query(
+        "select ringcast.create_outbox_event($1, $2, $3, $4, '{}', nullif($5, ''))",
+        Params{}.add(tenant).add(type).add(id).add(event).add(room));
+    EXPECT_EQ(done.ok(), constraint == nullptr) << tenant << ' ' << event << ' ' << room;
+    if (!done && constraint != nullptr) {
+      EXPECT_THAT(done.error().detail, HasSubstr(constraint));
+    }
+  }
+}
+
+TEST(OutboxTable, RefusesAPlainRowWithoutARoom) {
+  TestDatabase database;
+  Session app(database.url());
+  EXPECT_EQ(app.sqlstate("insert into ringcast.outbox (kind, event_type, payload)"
+                         " values (1, 'a', '1')"),
+            "23514");
+  EXPECT_EQ(app.sqlstate("insert into ringcast.outbox (kind, event_type, room, payload)"
+                         " values (1, 'a', 'room:1', '1')"),
+            "success");
+  EXPECT_EQ(app.sqlstate("insert into ringcast.outbox (kind, event_type, room, payload)"
+                         " values (2, 'a', 'room:1', '1')"),
+            "23514");
+}
+
+TEST(OutboxStatus, ShowsPendingPublishedAndFailed) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  for (int i = 0; i < 3; ++i) app.insert(std::to_string(i));
+  const auto statuses = [&] {
+    return app.value("select string_agg(status, ' ' order by id) from ringcast.outbox_status");
+  };
+  EXPECT_EQ(statuses(), "pending pending pending");
+  ASSERT_TRUE(store->next(OutboxStore::Read::record, 2));
+  EXPECT_EQ(statuses(), "published published pending");
+  read_all(*store);
+  app.run(
+      "insert into ringcast.failed (source, id, state, reason) select 'outbox', min(id), 2, 'x'"
+      " from ringcast.outbox");
+  EXPECT_EQ(statuses(), "failed published published");
+}
+
+TEST(Rights, OfAWriterAreToInsertAndNotToSetWhatTheReaderReliesOn) {
+  TestDatabase database;
+  const Role role(database);
+  Session(database.url()).run("select ringcast.grant_writer('" + role.name() + "')");
+  auto store = opened(database.url());
+  Session app(with_user(database.url(), role.name()));
+  EXPECT_EQ(app.sqlstate("select ringcast.create_outbox_event('42', 'T', '1', 'a.b', '{}')"),
+            "success");
+  EXPECT_THAT(names_of(read_all(*store)), ElementsAre("1"));
+  for (const char* column : {"id", "xid", "created_at"})
+    EXPECT_EQ(app.sqlstate(fmt::format("insert into ringcast.outbox (event_type, room, kind, "
+                                       "payload, {}) values ('a', 'r', 1, '1', default)",
+                                       column)),
+              "42501")
+        << column;
+  for (const char* forbidden :
+       {"select * from ringcast.outbox", "delete from ringcast.outbox",
+        "select * from ringcast.reader_window", "select ringcast.rebase()",
+        "select ringcast.make_leaf(current_date)", "select ringcast.grant_daemon('x')"})
+    EXPECT_EQ(app.sqlstate(forbidden), "42501") << forbidden;
+}
+
+TEST(Rights, OfTheDaemonSufficeForAllThatItDoes) {
+  TestDatabase database;
+  const Role role(database);
+  Session owner(database.url());
+  owner.run("select ringcast.grant_daemon('" + role.name() + "')");
+  // A leaf that is made later must be readable too.
+  owner.run(
+      "do $$ begin execute 'drop table ringcast.outbox_' || to_char(now() at time zone 'UTC',"
+      " 'YYYYMMDD'); end $$");
+  auto settings = settings_for(with_user(database.url(), role.name()));
+  settings.pace.busy_for = Millis{0};
+  auto store = opened(std::move(settings));
+  owner.insert("a");
+  EXPECT_EQ(owner.value("select count(*) from ringcast.outbox_default"), "0") << "no leaf was made";
+  EXPECT_THAT(names_of(read_all(*store)), ElementsAre("a"));
+  for (int i = 0; i < 3; ++i) owner.insert(std::to_string(i));
+  EXPECT_THAT(names_of(read_all(*store, 2)), ElementsAre("0", "1", "2"));
+  PlainRow row;
+  row.event_id = Uuid::random();
+  row.room = "room:1";
+  row.event_type = "note";
+  row.data = std::make_shared<const std::string>("1");
+  row.idempotency_key = "key";
+  for (int i = 0; i < 2; ++i) {
+    auto outcomes = store->append(std::span(&row, 1));
+    ASSERT_TRUE(outcomes) << outcomes.error().detail;
+    EXPECT_TRUE(outcomes->front());
+  }
+  const FailedRow failed{.id = 1, .event_id = "", .reason = "invalid", .error = "x"};
+  EXPECT_TRUE(store->fail(std::span(&failed, 1)));
+  EXPECT_TRUE(store->backlog());
+  EXPECT_TRUE(*store->is_recorded(kOffsetsPerWindow + 1));
+  std::vector<pollfd> fds;
+  store->arm(fds, SystemClock{}.now());
+  EXPECT_EQ(owner.value("select count(*) from ringcast.reader where armed"), "1");
+  owner.run("update ringcast.meta set timeline = timeline + 1");
+  auto state = store->reopen();
+  EXPECT_TRUE(state) << state.error().detail;
+}
+
+TEST(Rights, ThatAreMissingAreNamed) {
+  TestDatabase database;
+  const Role role(database);
+  PgStore store(settings_for(with_user(database.url(), role.name())));
+  auto refused = store.open(std::chrono::seconds{60}, 1'000);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::forbidden);
+  EXPECT_THAT(refused.error().detail, HasSubstr("ringcast.grant_daemon"));
+}
+
+TEST(Sequence, ThatHandsOutIdsInBlocksIsRefused) {
+  for (const char* change : {"cache 2", "increment -1", "cycle"}) {
+    TestDatabase database;
+    Session(database.url()).run(fmt::format("alter sequence ringcast.outbox_id {}", change));
+    PgStore store(settings_for(database.url()));
+    auto refused = store.open(std::chrono::seconds{60}, 1'000);
+    ASSERT_FALSE(refused) << change;
+    EXPECT_EQ(refused.error().code, Errc::validation);
+    EXPECT_THAT(refused.error().detail, HasSubstr("ringcast.outbox_id"));
+  }
+}
+
+TEST(Pruning, KeepsTheWindowsOfADayAndAlwaysTheLast) {
+  TestDatabase database;
+  Session owner(database.url());
+  {
+    auto store = opened(database.url());
+    for (int i = 0; i < 3; ++i) {
+      owner.insert(std::to_string(i));
+      read_all(*store);
+    }
+  }
+  const struct {
+    const char* age;
+    const char* left;
+  } cases[] = {{"23 hours", "1 2 3"}, {"25 hours", "3"}};
+  for (const auto& [age, left] : cases) {
+    owner.run(fmt::format(
+        "update ringcast.reader_window set at = clock_timestamp() - interval '{}'", age));
+    auto store = opened(database.url());  // its first read prunes
+    EXPECT_THAT(read_all(*store), ElementsAre());
+    EXPECT_EQ(owner.value("select string_agg(no::text, ' ' order by no)"
+                          " from ringcast.reader_window"),
+              left)
+        << age;
+  }
+}
+
+}  // namespace
+}  // namespace ringcast::pg
