@@ -144,9 +144,13 @@ class SourceFixture : public testing::Test {
     database_.use([&](FakeDatabase::State& state) { state.windows.push_back(std::move(window)); });
   }
 
-  // One window for each row: kitchen's task in tenant 42.
+  // One window for each row, all of them in the table before the source sees the first: kitchen's
+  // tasks in tenant 42.
   void commit_rows(Offset from, Offset to) {
-    for (Offset offset = from; offset <= to; ++offset) commit(window({row(offset)}));
+    database_.use([&](FakeDatabase::State& state) {
+      for (Offset offset = from; offset <= to; ++offset)
+        state.windows.push_back(window({row(offset)}));
+    });
   }
 
   std::vector<Offset> offsets_in(std::string_view room) const {

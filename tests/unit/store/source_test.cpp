@@ -76,6 +76,11 @@ TEST_F(SourceTest, AnEmptyStoreIsReadyAtOnce) {
   EXPECT_TRUE(wait_for([&] { return is_ready() && status().state == State::ready; }));
 }
 
+// A window is behind the cursor as soon as next() has given it, so the source must hold on to it
+// until the last event is in a mailbox. Tried as mutants: dropping what finds no credits turns this
+// test and WhatWasReadBeforeTheLossIsStillDelivered red; reading on while events wait turns
+// ReadsNoFurtherWindowWhileAShardTakesNothing red; moving the store's cursor before the read
+// succeeded turns SqliteStoreTest.AReadThatFailsDoesNotMoveTheCursor red.
 TEST_F(SourceTest, BackPressureKeepsTheOrderAndLosesNothing) {
   constexpr Offset kRows = 200;
   for (Offset at = 1; at <= kRows; at += 10) {
@@ -93,19 +98,25 @@ TEST_F(SourceTest, BackPressureKeepsTheOrderAndLosesNothing) {
 }
 
 TEST_F(SourceTest, ReadsNoFurtherWindowWhileAShardTakesNothing) {
-  start(1, 2);
+  constexpr std::uint32_t kShards = 2;
+  constexpr Offset kRows = 50;
+  const std::uint32_t blocked = home_shard("tenant:42", kShards).value;
+  const std::uint32_t asking = 1 - blocked;
+  start(kShards, 2);
   ASSERT_TRUE(wait_for([&] { return is_ready(); }));
-  commit_rows(1, 50);
-  // Nothing is drained: the answer can not come, so what the store saw is what is looked at.
-  ASSERT_TRUE(wait_draining([&] { return status().windows > 0; }, [] {}));
-  ask(IsRecordedMail{{"epoch-1", 1}, ShardIndex{0}});
-  ASSERT_TRUE(wait_draining(
-      [&] { return database_.use([](FakeDatabase::State& state) { return state.last; }) >= 1; },
-      [] {}));
-  EXPECT_EQ(status().windows, 1U);
-  EXPECT_EQ(database_.use([](FakeDatabase::State& state) { return state.windows.size(); }), 49U);
-  ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == 50; }));
-  EXPECT_EQ(offsets_in("tenant:42"), range(1, 50));
+  commit_rows(1, kRows);
+  const auto drain_asking = [&] { shards_[asking]->drain(100); };
+  // Each answer is a turn of the source in which it might have read on.
+  for (std::size_t turn = 1; turn <= 30; ++turn) {
+    ask(IsRecordedMail{{"epoch-1", 1}, ShardIndex{asking}});
+    ASSERT_TRUE(wait_draining([&] { return shards_[asking]->all<RecordedMail>().size() == turn; },
+                              drain_asking));
+  }
+  // Two places: what does not fit any more is at most the second window.
+  EXPECT_GE(database_.use([](FakeDatabase::State& state) { return state.windows.size(); }),
+            kRows - 2);
+  ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == kRows; }));
+  EXPECT_EQ(offsets_in("tenant:42"), range(1, kRows));
 }
 
 TEST_F(SourceTest, AnswersWhileAShardTakesNothing) {
