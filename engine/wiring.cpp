@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "pg/pg_store.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace ringcast {
@@ -34,6 +35,17 @@ Result<KeySet> make_keys(const AuthConfig& auth) {
     if (auto added = keys.add_public_key(entry); !added)
       return {Errc::validation, "auth.public_keys: " + added.error().detail};
   return keys;
+}
+
+// One table of publish keys serves all `store` namespaces, so the widest of them counts.
+pg::DedupeLimits dedupe_limits(const Config& config) {
+  pg::DedupeLimits limits{0, 0};
+  for (const NamespaceConfig& row : config.namespaces) {
+    if (row.history != HistoryKind::store) continue;
+    limits.window_s = std::max(limits.window_s, row.dedupe_window_s);
+    limits.keys_max = std::max(limits.keys_max, row.dedupe_max);
+  }
+  return limits;
 }
 
 }  // namespace
@@ -94,7 +106,10 @@ std::vector<std::string_view> close_reason_labels() {
 
 Result<std::unique_ptr<OutboxStore>> make_store(const Config& config) {
   if (config.store.url.empty()) return std::unique_ptr<OutboxStore>();
-  if (config.store.url.starts_with("sqlite:")) return make_sqlite_store(config);
+  const std::string_view url = config.store.url;
+  if (url.starts_with("sqlite:")) return make_sqlite_store(config);
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://"))
+    return pg::make_pg_store(config.store, config.outbox, dedupe_limits(config));
   return {Errc::validation, "store.url: expected sqlite:PATH or postgresql://..."};
 }
 

@@ -92,7 +92,7 @@ struct LimitsConfig {
   std::uint32_t ping_interval_s = 25;
   std::uint32_t pong_timeout_s = 10;
   std::uint32_t errors_max = 20;     // answered errors a connection, then it is closed
-  std::uint32_t linger_s = 5;          // an ended connection's last octets and the peer's FIN
+  std::uint32_t linger_s = 5;        // an ended connection's last octets and the peer's FIN
   std::uint32_t write_stall_s = 10;  // a socket that takes nothing for so long is closed
 };
 

@@ -18,6 +18,8 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;  // clang 16 does not deduce aggregates
 
 template <class Field, class Target>
 constexpr bool kIsNumber = std::is_same_v<Field, Access<std::uint32_t, Target>> ||

@@ -15,7 +15,7 @@
 namespace ringcast::io {
 
 // Level-triggered epoll: what one wait() does not read is reported by the next. Sends go out inside
-// send(), only their results wait for flush_sends(). Thread, lifetime and limits: Ring.
+// send(), only their results wait for flush_sends(). Thread: shard. Lifetime and limits: Ring.
 class EpollRing final : public Ring {
  public:
   static Result<std::unique_ptr<Ring>> create(const RingOptions& options);

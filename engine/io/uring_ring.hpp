@@ -15,7 +15,7 @@
 namespace ringcast::io {
 
 // Multishot accepts and receives into a provided buffer ring, sends in slices, one-shot polls for
-// `writable` and the wake. Thread, lifetime and limits: Ring.
+// `writable` and the wake. Thread: shard. Lifetime and limits: Ring.
 //
 // A socket is armed (a receive, a poll) or not; every operation ends with one last completion, also
 // a cancelled one, and only then may the descriptor be closed: close() marks, cancels and leaves
