@@ -23,7 +23,8 @@ void Audience::open(Session& session) {
 
 void Audience::identify(Session& session, const Identity& identity,
                         std::shared_ptr<const Grants> grants) {
-  ensure(session.opened && session.user.empty(), "Audience::identify: once, after open()");
+  ensure(session.opened && session.subscriptions.empty(), "Audience::identify: too late");
+  forget_user(session);
   session.user = identity.user;
   session.grants = std::move(grants);
   session.expires = identity.expires_at;
@@ -35,12 +36,16 @@ void Audience::close(Session& session) {
   session.opened = false;
   while (!session.subscriptions.empty()) drop(session, session.subscriptions.size() - 1);
   sessions_.erase(session.id.slot.index);
-  if (const auto user = by_user_.find(session.user); user != by_user_.end()) {
-    std::erase(user->second, &session);
-    if (user->second.empty()) by_user_.erase(user);
-  }
+  forget_user(session);
   if (session.dirty) std::erase(dirty_, &session);
   session.dirty = false;
+}
+
+void Audience::forget_user(Session& session) {
+  const auto user = by_user_.find(session.user);
+  if (user == by_user_.end()) return;
+  std::erase(user->second, &session);
+  if (user->second.empty()) by_user_.erase(user);
 }
 
 Session* Audience::find(ConnectionId id) {

@@ -64,7 +64,7 @@ class Audience final {
   Audience(const Config& config, Mesh& mesh, ShardMetrics& metrics);
 
   void open(Session& session);
-  // Who it is, once that is known.
+  // Who it is, before it subscribes; again for another request on a kept connection.
   void identify(Session& session, const Identity& identity, std::shared_ptr<const Grants> grants);
   void close(Session& session);  // ends its subscriptions; nothing refers to it afterwards
   [[nodiscard]] Session* find(ConnectionId id);
@@ -115,6 +115,7 @@ class Audience final {
     std::shared_ptr<Batch> batch;
   };
 
+  void forget_user(Session& session);
   Channel* find_channel(std::string_view room);
   Channel& channel_of(std::string_view room);
   void join(Session& session, Session::Subscription& subscription, Channel& channel);

@@ -56,6 +56,7 @@ struct Connection {
   bool answering = false;     // an HTTP request waits for the hub
   bool reading = true;        // the time-out of a request's head runs; from accept for the first
   bool reading_body = false;  // that of its body runs
+  bool peer_ended = false;    // its FIN came while answers were due
   bool close_sent = false;    // WebSocket: our close frame is in the queue
   bool shut = false;          // FIN is sent, or nothing can be sent any more
 };

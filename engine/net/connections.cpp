@@ -51,8 +51,9 @@ void Connections::handle(const io::IoEvent& event, Instant now) {
       received(*connection, event.bytes, now);
       break;
     case io::EventKind::closed_by_peer:
+      peer_ended(*connection);
+      return;
     case io::EventKind::failed:
-      // A half-closed client of these protocols has nothing more to hear.
       close(*connection, "peer");
       return;
     case io::EventKind::writable:
@@ -103,6 +104,9 @@ void Connections::received(Connection& connection, std::span<char> bytes, Instan
 void Connections::read_http(Connection& connection, std::span<char> bytes, Instant now) {
   while (connection.mode == Connection::Mode::http && !connection.session.closing) {
     if (connection.answering) {
+      // While the hub has the request nothing is due from the client: the answer always comes.
+      timers_.cancel(connection.timer);
+      connection.timer = {};
       if (bytes.empty()) return;
       connection.unread.append(bytes.data(), bytes.size());
       ring_.pause_receive(connection.socket);
@@ -127,18 +131,39 @@ void Connections::read_http(Connection& connection, std::span<char> bytes, Insta
     }
   }
   if (connection.session.closing) return;
-  if (connection.mode == Connection::Mode::http) return arm_http_timer(connection, now);
+  if (connection.mode == Connection::Mode::http) {
+    if (connection.peer_ended && !connection.answering) return finish(connection);
+    return arm_http_timer(connection, now);
+  }
   // The request was an upgrade: what is left is of the new protocol.
+  if (connection.peer_ended) return finish(connection);
   if (!bytes.empty() && connection.websocket) read_websocket(connection, bytes);
+}
+
+// RFC 9112 section 9.6: who has sent everything may close that side and still read the answers. In
+// the other protocols a half-closed client has nothing more to hear.
+void Connections::peer_ended(Connection& connection) {
+  const bool owed = connection.answering || !connection.session.queue.empty();
+  if (connection.mode != Connection::Mode::http || !owed) return close(connection, "peer");
+  connection.peer_ended = true;
+  if (!connection.answering) finish(connection);
 }
 
 void Connections::refuse_http(Connection& connection, const wire::HttpError& error) {
   metrics_.http_refused.add();
+  const bool too_large = error.status == 413 || error.status == 414 || error.status == 431;
+  note_error("request", {too_large ? Errc::payload_too_large : Errc::validation, error.detail});
   std::string out;
   wire::append_response(out, wire::error_response(error, Uuid::random().text()),
                         wire::HttpPersistence::close);
   write(connection, out);
   finish(connection);
+}
+
+void Connections::note_error(std::string_view where, const Error& error) {
+  metrics_.errors(error.code).add();
+  log::warning(error_lines_[static_cast<std::size_t>(error.code)], "{} refused: {} {}", where,
+               error_code(error.code).code, error.detail);
 }
 
 void Connections::answered(Connection& connection) {
@@ -236,6 +261,9 @@ void Connections::become_sse(Connection& connection, Instant now) {
   connection.answering = false;
   connection.session.peer = sse_peer_.get();
   connection.session.encoding = Encoding::sse;
+  if (connection.peer_ended) return finish(connection);
+  connection.unread = {};  // nothing more is read, but the peer's end has to be seen
+  ring_.resume_receive(connection.socket);
   connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
   metrics_.streams_opened.add();
   arm_alive(connection);

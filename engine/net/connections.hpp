@@ -1,6 +1,7 @@
 // The connections of one shard: from the ring's events to protocols, and back to sends.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -8,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log.hpp"
 #include "hub/hub.hpp"
 #include "io/ring.hpp"
 #include "io/timers.hpp"
@@ -60,6 +62,8 @@ class Connections final {
   Connection& of(const Session& session);
   // Sets the timer of a WebSocket or stream to whatever comes first.
   void arm_alive(Connection& connection);
+  // Counts an error that a client is told, and logs it: at most a line a second for each code.
+  void note_error(std::string_view where, const Error& error);
   [[nodiscard]] HttpPeer& http_peer() { return *http_peer_; }
   [[nodiscard]] NativePeer& native_peer() { return *native_peer_; }
   [[nodiscard]] SsePeer& sse_peer() { return *sse_peer_; }
@@ -84,6 +88,7 @@ class Connections final {
   void read_http(Connection& connection, std::span<char> bytes, Instant now);
   void read_websocket(Connection& connection, std::span<char> bytes);
   bool websocket_event(Connection& connection, const wire::WebsocketEvent& event);
+  void peer_ended(Connection& connection);
   void refuse_http(Connection& connection, const wire::HttpError& error);
   void arm_http_timer(Connection& connection, Instant now);
   void arm(Connection& connection, Instant when);
@@ -114,6 +119,8 @@ class Connections final {
   std::vector<Session*> flushing_;
   std::vector<io::SocketId> answered_;
   std::string scratch_;
+  std::array<log::Limiter, kErrcs> error_lines_;
+  std::array<log::Limiter, kCloseReasonsMax> close_lines_;
   Instant now_{};
   bool stopping_ = false;
 };

@@ -12,6 +12,31 @@ namespace {
 // More pieces than this in one send cost more than a second visit of the socket.
 constexpr std::size_t kPartsMax = 64;
 
+// Something is wrong with the peer, so the log should say so.
+bool is_complaint(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::normal:
+    case CloseReason::going_away:
+    case CloseReason::restart:
+    case CloseReason::token_expired:
+    case CloseReason::idle:
+    case CloseReason::kicked:
+      return false;
+    case CloseReason::protocol_error:
+    case CloseReason::unsupported_data:
+    case CloseReason::invalid_utf8:
+    case CloseReason::policy:
+    case CloseReason::message_too_large:
+    case CloseReason::internal_error:
+    case CloseReason::token_refused:
+    case CloseReason::too_many_errors:
+    case CloseReason::slow_consumer:
+    case CloseReason::no_pong:
+      return true;
+  }
+  return true;
+}
+
 }  // namespace
 
 void Connections::flush(Instant now) {
@@ -110,6 +135,10 @@ void Connections::sent_part(const Sending& sending, std::size_t sent, int error,
 void Connections::begin_ending(Connection& connection, CloseReason reason, Instant now) {
   if (connection.mode == Connection::Mode::ending) return;
   metrics_.closed_by_reason(reason).add();
+  if (is_complaint(reason))
+    log::warning(close_lines_[static_cast<std::size_t>(reason)], "connection of {} ended: {}",
+                 connection.session.user.empty() ? "an anonymous client" : connection.session.user,
+                 close_row(reason).text);
   const bool websocket =
       connection.mode == Connection::Mode::native || connection.mode == Connection::Mode::echo;
   connection.mode = Connection::Mode::ending;
@@ -130,7 +159,7 @@ void Connections::close_ended(Connection& connection, Instant now) {
   if (connection.shut && connection.mode != Connection::Mode::ending)
     return close(connection, "send failed");
   if (connection.mode != Connection::Mode::ending || !connection.session.queue.empty()) return;
-  if (connection.shut) return close(connection, "ended");
+  if (connection.shut || connection.peer_ended) return close(connection, "ended");
   connection.shut = true;
   // FIN behind the last octets; the descriptor goes when the peer closes, or at the deadline, so
   // that a reset does not overtake what the peer has not read yet.

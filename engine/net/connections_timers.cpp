@@ -35,7 +35,7 @@ void Connections::arm_http_timer(Connection& connection, Instant now) {
   const LimitsConfig& limits = services_.config.limits;
   switch (connection.parser.state()) {
     case wire::HttpParserState::idle:
-      if (!connection.answering) arm(connection, now + std::chrono::seconds(limits.idle_timeout_s));
+      arm(connection, now + std::chrono::seconds(limits.idle_timeout_s));
       return;
     case wire::HttpParserState::header:
       // Armed once, at the request's first octet: a client that sends one octet a second gains
@@ -86,7 +86,9 @@ void Connections::ping_due(Connection& connection, Instant now) {
       scratch_.clear();
       wire::append_frame(scratch_, wire::WebsocketOpcode::ping, {});
       write(connection, scratch_);
-      connection.pong_due = now + std::chrono::seconds(limits.pong_timeout_s);
+      // A ping that is not answered yet keeps its deadline: the interval may be the shorter one.
+      connection.pong_due =
+          std::min(connection.pong_due, now + std::chrono::seconds(limits.pong_timeout_s));
     }
   }
   arm_alive(connection);

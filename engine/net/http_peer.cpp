@@ -80,9 +80,7 @@ void HttpPeer::respond(Connection& connection, const wire::HttpResponse& respons
 
 void HttpPeer::refuse(Connection& connection, const Error& error) {
   const std::string correlation_id = Uuid::random().text();
-  connections_.metrics().errors(error.code).add();
-  log::debug("request refused: {} {} ({})", error_code(error.code).code, error.detail,
-             correlation_id);
+  connections_.note_error(fmt::format("request {}", correlation_id), error);
   respond(connection, wire::error_response(error, correlation_id));
 }
 
@@ -103,6 +101,7 @@ void HttpPeer::upgrade(Connection& connection, const wire::HttpRequest& request,
   const auto handshake = wire::WebsocketHandshake::check(request, Uuid::random().text());
   if (!handshake.ok()) {
     connections_.metrics().upgrades_refused.add();
+    connections_.note_error("upgrade", {Errc::validation, "not a WebSocket handshake"});
     return respond(connection, handshake.refusal());
   }
   const Services& services = connections_.services();

@@ -128,7 +128,7 @@ void NativePeer::request(Connection& connection, std::string_view id, protocol::
 }
 
 void NativePeer::error(Connection& connection, std::string_view id, const Error& error) {
-  connections_.metrics().errors(error.code).add();
+  connections_.note_error("message", error);
   protocol::append_error(json_, error, id);
   write(connection);
   if (++connection.errors > connections_.services().config.limits.errors_max)

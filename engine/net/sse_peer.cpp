@@ -46,8 +46,7 @@ void SsePeer::handle(Connection& connection, const wire::HttpRequest& request) {
   }
   Session& session = connection.session;
   auto grants = std::make_shared<const Grants>(std::move(identity->grants));
-  if (session.user.empty())
-    connections_.hub().audience().identify(session, *identity, std::move(grants));
+  connections_.hub().audience().identify(session, *identity, std::move(grants));
   session.peer = this;
   session.encoding = Encoding::sse;
   const std::uint64_t tag = connection.next_tag++;
