@@ -1,0 +1,255 @@
+"""The two stores as a test sees them: made, written to, looked into, dropped and made again.
+
+A store's tables are made by the first daemon that opens it. prepare() adds what the writers'
+application keeps there: the last sequence number of each aggregate."""
+import json
+import os
+import pathlib
+import sqlite3
+import urllib.parse
+import uuid
+
+import psycopg
+
+COUNTERS = "create table if not exists app_aggregate(name text primary key, n integer not null)"
+# A writer waits so long for others; longer than any transaction of a test.
+BUSY_TIMEOUT_S = 30
+
+
+def event_id():
+    return str(uuid.uuid4())
+
+
+class SqliteSession:
+    """A connection of an application to the file."""
+
+    def __init__(self, path):
+        self.connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None,
+                                          check_same_thread=False)
+
+    def execute(self, sql, values=()):
+        return self.connection.execute(sql, values)
+
+    def begin(self):
+        self.execute("begin immediate")
+
+    def next_sequence(self, name):
+        """Under the write lock, which in SQLite is the lock of every aggregate."""
+        return self.execute(
+            "insert into app_aggregate values(?1, 1) on conflict(name) do update set n = n + 1"
+            " returning n", (name,)).fetchall()[0][0]
+
+    def insert(self, tenant, aggregate, event_type, payload, *, id=None, room=None,
+               exclude_user=None, version=1, lock_aggregate=False):
+        id = id or event_id()
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        self.execute(
+            "insert into ringcast_outbox(event_id, tenant_id, aggregate_type, aggregate_id,"
+            " event_type, payload, room, exclude_user, version) values(?,?,?,?,?,?,?,?,?)",
+            (id, tenant, "Thing", aggregate, event_type, text, room, exclude_user, version))
+        return id
+
+    def insert_many(self, rows):
+        """(tenant, aggregate, event_type, payload, id), in one transaction."""
+        self.begin()
+        self.connection.executemany(
+            "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type,"
+            " payload, event_id) values(?, 'Thing', ?, ?, ?, ?)",
+            [(t, a, e, json.dumps(p), i) for t, a, e, p, i in rows])
+        self.commit()
+
+    def savepoint(self):
+        self.execute("savepoint s")
+
+    def rollback_to_savepoint(self):
+        self.execute("rollback to s")
+
+    def commit(self):
+        self.execute("commit")
+
+    def rollback(self):
+        self.execute("rollback")
+
+    def close(self):
+        self.connection.close()
+
+
+class PostgresSession:
+    """A connection of an application to the database."""
+
+    def __init__(self, url):
+        self.connection = psycopg.connect(url, autocommit=True)
+
+    def execute(self, sql, values=()):
+        return self.connection.execute(sql, values)
+
+    def begin(self):
+        self.execute("begin")
+
+    def next_sequence(self, name):
+        """Locks the aggregate's row until the end of the transaction."""
+        return self.execute(
+            "insert into app_aggregate as a values(%s, 1) on conflict(name) do update set n = a.n + 1"
+            " returning n", (name,)).fetchone()[0]
+
+    def insert(self, tenant, aggregate, event_type, payload, *, id=None, room=None,
+               exclude_user=None, version=1, lock_aggregate=False):
+        id = id or event_id()
+        if version != 1 or isinstance(payload, str):
+            text = payload if isinstance(payload, str) else json.dumps(payload)
+            self.execute(
+                "insert into ringcast.outbox(event_id, tenant_id, aggregate_type, aggregate_id,"
+                " event_type, payload, room, exclude_user, version)"
+                " values(%s, %s, 'Thing', %s, %s, %s, %s, %s, %s)",
+                (id, tenant, aggregate, event_type, text.encode(), room, exclude_user, version))
+            return id
+        self.execute(
+            "select ringcast.create_outbox_event(%s, 'Thing', %s, %s, %s::jsonb, room => %s,"
+            " event_id => %s::uuid, exclude_user => %s, lock_aggregate => %s)",
+            (tenant, aggregate, event_type, json.dumps(payload), room, id, exclude_user,
+             lock_aggregate))
+        return id
+
+    def insert_many(self, rows):
+        """(tenant, aggregate, event_type, payload, id), in one transaction."""
+        with self.connection.transaction(), self.connection.cursor() as cursor, cursor.copy(
+                "copy ringcast.outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload,"
+                " event_id) from stdin") as copy:
+            for tenant, aggregate, event_type, payload, id in rows:
+                copy.write_row((tenant, "Thing", aggregate, event_type,
+                                json.dumps(payload).encode(), id))
+
+    def savepoint(self):
+        self.execute("savepoint s")
+
+    def rollback_to_savepoint(self):
+        self.execute("rollback to savepoint s")
+
+    def commit(self):
+        self.execute("commit")
+
+    def rollback(self):
+        self.execute("rollback")
+
+    def close(self):
+        self.connection.close()
+
+
+def session_for(url):
+    if url.startswith("sqlite:"):
+        return SqliteSession(url.removeprefix("sqlite:"))
+    return PostgresSession(url)
+
+
+class Store:
+    def session(self):
+        return session_for(self.url)
+
+    def query(self, sql, values=()):
+        session = self.session()
+        try:
+            return session.execute(sql, values).fetchall()
+        finally:
+            session.close()
+
+    def prepare(self):
+        session = self.session()
+        session.execute(COUNTERS)
+        session.close()
+
+    def write(self, tenant, aggregate, event_type="test.thing.done", payload=None, **fields):
+        """One row in a transaction of its own; returns its id."""
+        session = self.session()
+        try:
+            return session.insert(tenant, aggregate, event_type, payload or {}, **fields)
+        finally:
+            session.close()
+
+
+class SqliteStore(Store):
+    kind = "sqlite"
+
+    def __init__(self, folder):
+        self.path = pathlib.Path(folder) / "store.db"
+        self.url = f"sqlite:{self.path}"
+
+    def remove(self):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            pathlib.Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def make_again(self):
+        """An empty database, as one gets who restores from nothing; the daemon makes the tables."""
+        self.remove()
+
+    def ids(self):
+        return {row[0] for row in self.query("select event_id from ringcast_outbox")}
+
+    def positions(self):
+        """id -> [(epoch, offset)], by the store's own record."""
+        epoch = self.query("select value from ringcast_meta where key = 'epoch'")[0][0]
+        return {row: [(epoch, offset)]
+                for row, offset in self.query("select event_id, id from ringcast_outbox")}
+
+    def status(self, id):
+        """(status, reason, error)"""
+        return self.query("select status, reason, error from ringcast_outbox_status"
+                          " where event_id = ?", (id,))[0]
+
+    def age(self, seconds):
+        """Makes every row so much older."""
+        session = self.session()
+        session.execute("update ringcast_outbox set created_at_ms = created_at_ms - ?",
+                        (int(seconds * 1000),))
+        session.close()
+
+
+class PostgresStore(Store):
+    kind = "postgres"
+
+    def __init__(self, admin_url):
+        self.admin_url = admin_url
+        self.name = f"ringcast_{uuid.uuid4().hex[:12]}"
+        parts = urllib.parse.urlsplit(admin_url)
+        self.url = urllib.parse.urlunsplit(parts._replace(path=f"/{self.name}"))
+        self._admin(f'create database "{self.name}"')
+
+    def _admin(self, sql):
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            connection.execute(sql)
+
+    def remove(self):
+        self._admin(f'drop database if exists "{self.name}" with (force)')
+
+    def make_again(self):
+        self.remove()
+        self._admin(f'create database "{self.name}"')
+
+    def ids(self):
+        return {str(row[0]) for row in self.query("select event_id from ringcast.outbox")}
+
+    def positions(self):
+        """id -> [(epoch, offset)], by the store's own record."""
+        return {str(row): [(epoch, offset)] for row, epoch, offset in self.query(
+            "select o.event_id, w.epoch,"
+            " w.no * 8192 + row_number() over (partition by w.no order by o.id)"
+            " from ringcast.reader_window w join ringcast.outbox o"
+            " on o.id between w.id_from and w.id_to and pg_visible_in_snapshot(o.xid, w.snap_to)"
+            " and not pg_visible_in_snapshot(o.xid, w.snap_from)")}
+
+    def status(self, id):
+        return self.query("select status, reason, error from ringcast.outbox_status"
+                          " where event_id = %s", (id,))[0]
+
+    def age(self, seconds):
+        session = self.session()
+        session.execute("update ringcast.reader_window set at = at - make_interval(secs => %s)",
+                        (seconds,))
+        session.close()
+
+
+def admin_url():
+    return os.environ.get("RINGCAST_TEST_PG")
+
+
+def make_store(kind, folder):
+    return SqliteStore(folder) if kind == "sqlite" else PostgresStore(admin_url())

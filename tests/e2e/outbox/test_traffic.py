@@ -1,0 +1,23 @@
+"""Eight writers, two daemons, subscribers that come and go: everybody sees the same."""
+from support.tokens import SECRET, make_token
+from support.waiting import wait_until
+
+CONFIG = {"auth": {"hs256_secret": SECRET}}
+ROWS = 600
+
+
+def test_each_subscriber_is_shown_exactly_what_was_committed(world):
+    first, second = world.daemon(), world.daemon()
+    both = [first, second]
+    add = world.crowd.add
+    add("stays at the first", ["tenant:t1", "tenant:t2"], [first])
+    add("stays at the second", ["tenant:t2", "tenant:t1:alpha"], [second])
+    add("moves", ["tenant:t1"], both, moves=True, drops_s=0.8)
+    add("moves too", ["tenant:t2:beta", "tenant:t1"], both[::-1], moves=True, drops_s=1.5)
+    add("comes back", ["tenant:t1:alpha", "tenant:t1:beta"], [second], drops_s=0.5)
+    add("alice", ["tenant:t1"], both, user="alice", token=make_token("alice"), moves=True, drops_s=1)
+    world.crowd.wait_live()
+    world.start_writers(exclude_user="alice", pause_ms=40)
+    wait_until(lambda: world.written() > ROWS, "rows", 60)
+    world.finish()
+    assert world.crowd.total("recovered") >= 5

@@ -1,0 +1,161 @@
+"""A store, daemons on it, writers, subscribers; and the verdict at the end."""
+import pathlib
+import socket
+
+from outbox.checker import Row, check, in_gaps
+from outbox.stores import event_id
+from outbox.subscriber import Crowd
+from outbox.writer import Settings, WriterProcess
+from support.daemon import Daemon, merged
+from support.waiting import wait_until
+
+# A history that holds whatever a test writes, so that `recovered: false` is never an excuse.
+NAMESPACE = {"name": "tenant", "history": "store", "history_size": 1_000_000, "history_ttl_s": 3600,
+             "recover_max": 1_000_000, "send_queue_bytes_max": 256 << 20}
+CONFIG = {"engine": {"shards": 2, "pinned_bytes_max": 1 << 30}, "log": {"level": "info"},
+          "limits": {"ping_interval_s": 1, "pong_timeout_s": 30, "write_stall_s": 60},
+          "namespace": [NAMESPACE]}
+
+
+def namespace(**fields):
+    return {"namespace": [{**NAMESPACE, **fields}]}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class World:
+    def __init__(self, store, folder, config=None):
+        self.store = store
+        self.folder = pathlib.Path(folder)
+        self.config = merged(merged(CONFIG, {"store": {"url": store.url}}), config)
+        self.daemons = []
+        self.crowd = Crowd()
+        self.writers = []
+        self.rows = []
+        self.committed_at = {}
+
+    # ---- daemons ----
+    def daemon(self, config=None, ready=True, start=True):
+        one = Daemon(self.folder / f"daemon{len(self.daemons)}", merged(self.config, config))
+        self.daemons.append(one)
+        if start:
+            one.start()
+            if ready:
+                one.wait_ready()
+                self.store.prepare()
+        return one
+
+    # ---- rows ----
+    def write_through(self, session, tenant, aggregate, *, module="alpha", exclude_user="",
+                      deliverable=True, payload=None, **fields):
+        """One row, with its sequence number, in the session's transaction."""
+        sequence = session.next_sequence(f"{tenant}/{aggregate}")
+        id = session.insert(tenant, aggregate, fields.pop("event_type", f"{module}.thing.changed"),
+                            {"sequence": sequence, **(payload or {})} if not isinstance(payload, str)
+                            else payload, exclude_user=exclude_user or None, **fields)
+        self.rows.append(Row(tenant, aggregate, sequence, id, True, module, exclude_user,
+                             deliverable))
+        return id
+
+    def write(self, tenant="t1", aggregate="a", **fields):
+        """One row in a transaction of its own; returns its id."""
+        session = self.store.session()
+        session.begin()
+        id = self.write_through(session, tenant, aggregate, **fields)
+        session.commit()
+        session.close()
+        return id
+
+    def write_bulk(self, count, tenant="t1", aggregates=8, pad=0):
+        """Many rows in one transaction; returns the last one's id."""
+        sequences = {}
+        made = []
+        session = self.store.session()
+        for number in range(count):
+            aggregate = f"bulk{number % aggregates}"
+            sequences[aggregate] = sequences.get(aggregate, 0) + 1
+            made.append((tenant, aggregate, "alpha.thing.changed",
+                         {"sequence": sequences[aggregate], "pad": "x" * pad}, event_id()))
+            self.rows.append(Row(tenant, aggregate, sequences[aggregate], made[-1][4], True,
+                                 "alpha"))
+        session.insert_many(made)
+        session.close()
+        return made[-1][4]
+
+    def start_writers(self, processes=2, **settings):
+        """Two processes of four threads each, until finish()."""
+        seed = settings.pop("seed", 1)
+        for number in range(processes):
+            self.writers.append(WriterProcess(Settings(
+                self.store.url, str(self.folder / f"writers{len(self.writers)}"),
+                seed=seed * 10 + number, **settings)))
+
+    def written(self):
+        return sum(writer.lines() for writer in self.writers)
+
+    def stop_writers(self):
+        for writer in self.writers:
+            self.rows += writer.stop()
+            self.committed_at.update(writer.committed_at)
+        self.writers = []
+
+    # ---- the verdict ----
+    def settle(self, deadline_s=30):
+        """A last row for each room in use; returns when every subscriber was shown it."""
+        self.stop_writers()
+        rooms = {name for one in self.crowd.all for name in one.rooms}
+        last = {}
+        for room in sorted(rooms):
+            _, tenant, *module = room.split(":")
+            last[room] = self.write(tenant, f"last {room}", module=module[0] if module else "alpha")
+
+        def done():
+            return all(last[name] in room.epoch_of for one in self.crowd.all
+                       for name, room in one.rooms.items())
+
+        wait_until(done, "the last row at every subscriber", deadline_s)
+
+    def verdict(self):
+        """Stops the subscribers and returns the checker's violations."""
+        self.crowd.stop()
+        written = {row.id for row in self.rows if row.committed}
+        stored = self.store.ids()
+        assert written == stored, (
+            f"the writers' own log is wrong: {len(written - stored)} rows of it are not in the "
+            f"store, {len(stored - written)} of the store are not in it")
+        return check(self.rows, self.crowd.logs(), self.store.positions())
+
+    def finish(self, gaps_allowed=False, deadline_s=30):
+        """Settles, judges, and fails on whatever is wrong."""
+        self.settle(deadline_s)
+        violations = self.verdict()
+        assert not violations, f"{len(violations)} violations, first {violations[:5]}"
+        errors = {one.name: one.errors[:3] for one in self.crowd.all if one.errors}
+        assert not errors, errors
+        if not gaps_allowed:
+            assert self.crowd.total("not recovered") == 0
+            assert self.gaps() == 0
+        return self
+
+    def gaps(self):
+        return in_gaps(self.rows, [log for log in self.crowd.logs()], self.store.positions())
+
+    def close(self):
+        """Everything ends, also after a failure; fails if a daemon did not end well."""
+        self.crowd.stop()
+        for writer in self.writers:
+            writer.process.kill()
+            writer.process.communicate()
+        problems = []
+        for one in self.daemons:
+            try:
+                one.stop()
+            except AssertionError as problem:
+                one.kill()
+                problems.append(str(problem))
+        self.store.remove()
+        assert not problems, "\n".join(problems)
