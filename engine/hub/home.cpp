@@ -35,17 +35,18 @@ Room* Home::find(std::string_view room) {
 Result<Room*> Home::find_or_make(std::string_view room) {
   if (Room* known = find(room)) return known;
   const NamespaceConfig& row = namespace_for(config_, room);
-  if (rooms_in_[row.name] >= row.rooms_max)
+  if (namespaces_[row.name].rooms >= row.rooms_max)
     return {Errc::unavailable, fmt::format("room: namespace '{}' has its {} rooms (rooms_max)",
                                            namespace_of(room), row.rooms_max)};
   return &make(room, row);
 }
 
 Room& Home::make(std::string_view room, const NamespaceConfig& row) {
+  Namespace& in = namespaces_[row.name];
   Position start{new_epoch(), 0};
   if (row.history == HistoryKind::store)
-    start = {store_.epoch, std::max(store_.floor, ended_floor_)};
-  ++rooms_in_[row.name];
+    start = {store_.epoch, std::max(store_.floor, in.ended_floor)};
+  ++in.rooms;
   auto made = std::make_unique<Room>(std::string(room), row, std::move(start));
   return *rooms_.emplace(std::string(room), std::move(made)).first->second;
 }
@@ -106,7 +107,8 @@ Home::Published Home::publish(PublishMail& mail, Instant now) {
 Home::Published Home::publish_stored(PublishMail& mail, Instant now) {
   auto made = find_or_make(mail.event.room);
   if (!made) {
-    ended_floor_ = std::max(ended_floor_, mail.event.offset);
+    Namespace& in = namespaces_[namespace_for(config_, mail.event.room).name];
+    in.ended_floor = std::max(in.ended_floor, mail.event.offset);
     return Published::done;
   }
   Room& room = **made;
@@ -158,7 +160,7 @@ void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
     done.epoch = room.epoch;
     if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
   } else {
-    queue_check(room, now + std::chrono::seconds(room.settings->room_idle_s));
+    idle_from(room, now);
   }
   metrics_.published_by_clients.add();
   answer(*mail.reply_to, room.name, std::move(done));
@@ -173,7 +175,7 @@ void Home::leave(const LeaveMail& mail, Instant now) {
   if (room == nullptr) return;
   room->audience.remove(mail.shard);
   std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
-  if (room->unused()) queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+  idle_from(*room, now);
 }
 
 void Home::presence(PresenceMail&& mail, Instant now) {
@@ -191,7 +193,7 @@ void Home::presence(PresenceMail&& mail, Instant now) {
     if (room == nullptr) return;
     room->presence.leave(mail.user, mail.reply_to.connection);
     queue_presence(*room);
-    if (room->unused()) queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+    idle_from(*room, now);
     return;
   }
   auto room = find_or_make(mail.room);

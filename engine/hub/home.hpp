@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -40,6 +42,9 @@ class Home final {
   // What has become due: presence, expiry, waiting subscribes, shards that stood still, positions.
   void run(Instant now);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
+  // Some shard has no place for what is due, or stands still: nobody wakes us when that changes, so
+  // run() has to look again soon.
+  [[nodiscard]] bool waits_for_places() const;
 
   [[nodiscard]] bool store_ready() const { return store_.ready; }
   [[nodiscard]] std::size_t rooms() const { return rooms_.size(); }
@@ -56,7 +61,12 @@ class Home final {
     Epoch epoch;
     Offset floor = 0;
     Offset top = 0;
+    Offset before_top = 0;  // the top before the last window
     bool ready = false;
+  };
+  struct Namespace {
+    std::uint32_t rooms = 0;
+    Offset ended_floor = 0;  // what `store` rooms that are no more had dropped
   };
   // How a shard takes what it is sent.
   struct Flow {
@@ -77,12 +87,14 @@ class Home final {
   bool wait_if_needed(SubscribeMail& mail, Instant now);
   void answer_subscribe(Room& room, const SubscribeMail& mail, Instant now);
   void retry_waiting(Instant now);
+  void raise_floor(Offset floor);
   void queue_check(Room& room, Instant at);
+  void idle_from(Room& room, Instant now);
   void check_rooms(Instant now);
   void check_room(Room& room, Instant now);
   void queue_presence(Room& room);
   void announce_presence(Instant now);
-  void bring_back_shards(Instant now);
+  void bring_back_shards();
   void catch_up(Room& room, ShardIndex shard);
   void send_position();
 
@@ -90,12 +102,13 @@ class Home final {
   Mesh& mesh_;
   ShardMetrics& metrics_;
   StringMap<std::unique_ptr<Room>> rooms_;
-  std::map<std::string_view, std::uint32_t> rooms_in_;  // by the namespace's name in config_
+  std::map<std::string_view, Namespace> namespaces_;  // by the name in config_
   Store store_;
-  Offset ended_floor_ = 0;  // what `store` rooms that are no more had dropped
   std::vector<Waiting> waiting_;
-  std::multimap<Instant, Room*> checks_;
+  std::set<std::pair<Instant, Room*>> checks_;
   std::vector<Room*> presence_;
+  Instant presence_at_ = Instant::max();  // when the first of them is due
+  bool presence_blocked_ = false;         // one is due and found no place
   std::vector<Flow> flow_;
   std::vector<std::string> behind_;  // rooms with a Behind
   ShardSet position_due_;

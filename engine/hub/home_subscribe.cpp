@@ -1,5 +1,6 @@
 // Home: from a subscribe to its answer, and what `store` rooms wait for.
 #include <algorithm>
+#include <utility>
 
 #include "hub/home.hpp"
 
@@ -68,8 +69,9 @@ void Home::answer_subscribe(Room& room, const SubscribeMail& mail, Instant now) 
 
 void Home::store_state(StoreStateMail&& mail, Instant now) {
   const bool anew = mail.epoch != store_.epoch;
+  if (!anew && mail.floor > store_.floor) raise_floor(mail.floor);
   if (anew) {
-    ended_floor_ = 0;
+    for (auto& [name, in] : namespaces_) in.ended_floor = 0;
     for (auto& [name, room] : rooms_) {
       if (!room->stored()) continue;
       room->epoch = mail.epoch;
@@ -82,14 +84,29 @@ void Home::store_state(StoreStateMail&& mail, Instant now) {
     }
     store_.top = 0;
   }
-  store_ = {std::move(mail.epoch), mail.floor, std::max(mail.top, anew ? 0 : store_.top),
-            mail.ready};
+  store_.epoch = std::move(mail.epoch);
+  store_.floor = mail.floor;
+  store_.top = std::max(mail.top, store_.top);
+  store_.ready = mail.ready;
   for (std::uint32_t shard = 0; shard < mesh_.shards(); ++shard) position_due_.add({shard});
   if (store_.ready) retry_waiting(now);
 }
 
+// Rows were deleted before this daemon had read them: nobody has them, and nobody may think so.
+void Home::raise_floor(Offset floor) {
+  for (auto& [name, room] : rooms_) {
+    if (!room->stored() || room->history.floor() >= floor) continue;
+    room->history.restart(floor);
+    room->last = std::max(room->last, floor);
+    room->audience.for_each([&](ShardIndex shard) {
+      mesh_.answer(shard, GapMail{room->name, std::min(store_.before_top, floor), floor,
+                                  GapMail::Reason::expired});
+    });
+  }
+}
+
 void Home::store_position(const StorePositionMail& mail, Instant now) {
-  store_.top = std::max(store_.top, mail.offset);
+  if (mail.offset > store_.top) store_.before_top = std::exchange(store_.top, mail.offset);
   for (std::uint32_t shard = 0; shard < mesh_.shards(); ++shard) position_due_.add({shard});
   if (!waiting_.empty()) retry_waiting(now);
 }
@@ -113,8 +130,11 @@ void Home::retry_waiting(Instant now) {
   waiting_.clear();
   for (Waiting& waiting : all) {
     const bool ready = store_.ready && waiting.what == Waiting::For::ready;
-    const bool here = waiting.what == Waiting::For::position && store_.ready &&
-                      store_.top >= waiting.mail.recover->offset;
+    // Of another epoch by now: no window will bring it.
+    const bool here =
+        waiting.what != Waiting::For::ready && store_.ready &&
+        (waiting.mail.recover->epoch != store_.epoch ||
+         (waiting.what == Waiting::For::position && store_.top >= waiting.mail.recover->offset));
     if (ready || here)
       subscribe(std::move(waiting.mail), now);
     else if (waiting.deadline <= now)

@@ -1,5 +1,6 @@
 // Home: what becomes due by time.
 #include <algorithm>
+#include <utility>
 
 #include "hub/home.hpp"
 
@@ -7,11 +8,11 @@ namespace ringcast {
 
 void Home::run(Instant now) {
   check_rooms(now);
-  if (!presence_.empty()) announce_presence(now);
+  if (presence_blocked_ || presence_at_ <= now) announce_presence(now);
   if (std::any_of(waiting_.begin(), waiting_.end(),
                   [&](const Waiting& waiting) { return waiting.deadline <= now; }))
     retry_waiting(now);
-  bring_back_shards(now);
+  bring_back_shards();
   if (!position_due_.empty()) send_position();
 }
 
@@ -21,23 +22,39 @@ std::optional<Instant> Home::next_deadline() const {
     if (!next || at < *next) next = at;
   };
   if (!checks_.empty()) sooner(checks_.begin()->first);
-  for (const Room* room : presence_)
-    if (const auto due = room->presence.due()) sooner(*due);
+  if (presence_at_ != Instant::max()) sooner(presence_at_);
   for (const Waiting& waiting : waiting_) sooner(waiting.deadline);
   return next;
 }
 
+bool Home::waits_for_places() const {
+  return presence_blocked_ || (store_.ready && !position_due_.empty()) ||
+         std::any_of(flow_.begin(), flow_.end(),
+                     [](const Flow& flow) { return flow.out || flow.busy_since; });
+}
+
+// At the latest at `at`; a check that comes sooner queues the next.
 void Home::queue_check(Room& room, Instant at) {
-  if (room.check_queued) return;  // the check that comes sooner queues the next
-  room.check_queued = true;
+  if (room.check_at) {
+    if (*room.check_at <= at) return;
+    checks_.erase({*room.check_at, &room});
+  }
+  room.check_at = at;
   checks_.emplace(at, &room);
+}
+
+// A room that nobody uses from now on has room_idle_s left.
+void Home::idle_from(Room& room, Instant now) {
+  if (!room.unused()) return;
+  room.idle_since = now;
+  queue_check(room, now + std::chrono::seconds(room.settings->room_idle_s));
 }
 
 void Home::check_rooms(Instant now) {
   while (!checks_.empty() && checks_.begin()->first <= now) {
     Room& room = *checks_.begin()->second;
     checks_.erase(checks_.begin());
-    room.check_queued = false;
+    room.check_at.reset();
     check_room(room, now);
   }
 }
@@ -45,15 +62,20 @@ void Home::check_rooms(Instant now) {
 void Home::check_room(Room& room, Instant now) {
   room.history.expire(now);
   room.dedupe.expire(now);
-  if (room.unused() && !room.presence_queued) {
-    if (room.stored()) ended_floor_ = std::max(ended_floor_, room.history.floor());
-    --rooms_in_[room.settings->name];
+  if (room.unused()) {
+    if (room.presence_queued) return;  // that will come here again
+    if (!room.idle_since) room.idle_since = now;
+    const Instant end = *room.idle_since + std::chrono::seconds(room.settings->room_idle_s);
+    if (end > now) return queue_check(room, end);
+    Namespace& in = namespaces_[room.settings->name];
+    if (room.stored()) in.ended_floor = std::max(in.ended_floor, room.history.floor());
+    --in.rooms;
     rooms_.erase(rooms_.find(room.name));
     return;
   }
-  if (const auto expiry = room.history.next_expiry())
-    queue_check(room, *expiry);
-  else if (room.dedupe.size() != 0)
+  room.idle_since.reset();
+  if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
+  if (room.dedupe.size() != 0)
     queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
 }
 
@@ -61,22 +83,31 @@ void Home::queue_presence(Room& room) {
   if (room.presence_queued || !room.presence.dirty()) return;
   room.presence_queued = true;
   presence_.push_back(&room);
+  presence_at_ = std::min(presence_at_, *room.presence.due());
 }
 
 void Home::announce_presence(Instant now) {
   std::vector<Room*> later;
+  presence_at_ = Instant::max();
+  presence_blocked_ = false;
   for (Room* room : presence_) {
     const auto due = room->presence.due();
     if (!due) {  // joined and left again
       room->presence_queued = false;
-      queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+      idle_from(*room, now);
+      continue;
+    }
+    if (*due > now) {
+      presence_at_ = std::min(presence_at_, *due);
+      later.push_back(room);
       continue;
     }
     bool places = true;
     room->audience.for_each([&](ShardIndex shard) {
       if (!flow_[shard.value].out && mesh_.room_at(shard) == 0) places = false;
     });
-    if (*due > now || !places) {
+    if (!places) {
+      presence_blocked_ = true;
       later.push_back(room);
       continue;
     }
@@ -87,16 +118,18 @@ void Home::announce_presence(Instant now) {
       if (!flow_[shard.value].out) std::ignore = mesh_.try_send(shard, PresenceUpdateMail(update));
     });
     room->presence_queued = false;
-    if (room->unused()) queue_check(*room, now + std::chrono::seconds(room->settings->room_idle_s));
+    idle_from(*room, now);
   }
   presence_ = std::move(later);
 }
 
 // A shard that drains again gets what it missed; it is back in the audience from then on.
-void Home::bring_back_shards(Instant now) {
+void Home::bring_back_shards() {
   for (std::uint32_t i = 0; i < flow_.size(); ++i) {
     Flow& flow = flow_[i];
     const ShardIndex shard{i};
+    // It took something: the time that it may stand still begins anew.
+    if (flow.busy_since && !flow.out && mesh_.room_at(shard) != 0) flow.busy_since.reset();
     // Half of its places free: not at the first one, or it would be out again at once.
     if (!flow.out || mesh_.room_at(shard) < config_.engine.mailbox_max / 2) continue;
     flow = {};
@@ -107,7 +140,6 @@ void Home::bring_back_shards(Instant now) {
     const Room* room = find(name);
     return room == nullptr || room->behind.empty();
   });
-  std::ignore = now;
 }
 
 // From history where it holds everything, else with a gap that says so.
@@ -118,7 +150,8 @@ void Home::catch_up(Room& room, ShardIndex shard) {
   if (behind == room.behind.end()) return;
   const Offset from = behind->from;
   room.behind.erase(behind);
-  const auto missed = room.history.after(from, room.settings->recover_max);
+  const auto missed = room.numbered() ? room.history.after(from, room.settings->recover_max)
+                                      : std::optional<History::Missed>();
   if (missed && (*missed)->size() < mesh_.room_at(shard)) {
     for (const EventRef& event : **missed) {
       const bool sent = mesh_.try_send(shard, DeliverMail{event});

@@ -86,6 +86,8 @@ void Hub::run(Instant now) {
 
 std::optional<Instant> Hub::next_deadline() const { return home_.next_deadline(); }
 
-bool Hub::has_unsent() const { return !unsent_.empty() || audience_.has_leaves(); }
+bool Hub::has_unsent() const {
+  return !unsent_.empty() || audience_.has_leaves() || home_.waits_for_places();
+}
 
 }  // namespace ringcast

@@ -69,8 +69,9 @@ struct Room {
   ShardSet audience;
   Presence presence;
   std::vector<Behind> behind;
-  bool check_queued = false;     // in Home's list of rooms to look at
-  bool presence_queued = false;  // in Home's list of rooms with something to announce
+  std::optional<Instant> check_at;    // in Home's list of rooms to look at
+  std::optional<Instant> idle_since;  // of a room that was unused when somebody looked
+  bool presence_queued = false;       // in Home's list of rooms with something to announce
 };
 
 }  // namespace ringcast
