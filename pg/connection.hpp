@@ -44,7 +44,7 @@ struct Notification {
 class Connection final {
  public:
   // PQconnectStartParams, PQconnectPoll. `url` is a libpq URL; only a server that accepts writes is
-  // taken. Sets up the session as the window read needs it (docs/outbox.md, "Session").
+  // taken. Sets up the session as the window read needs it.
   static Result<Connection> open(const std::string& url, std::string_view application_name,
                                  const Timeouts& timeouts);
 

@@ -7,6 +7,7 @@
 
 #include "base/ensure.hpp"
 #include "base/log.hpp"
+#include "message/names.hpp"
 #include "pg/epoch.hpp"
 #include "pg/migration.hpp"
 
@@ -31,6 +32,13 @@ insert into ringcast.failed (source, id, event_id, state, reason, error, attempt
 select 'outbox', id, nullif(event_id, '')::uuid, 2, reason, error, 1
 from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as t(id, event_id, reason, error)
 on conflict (source, id) do nothing)sql"};
+
+// A text that PostgreSQL refuses must not keep a failed row, and all that follow, from being noted.
+constexpr std::string_view kUnstorable = "the error text is not valid UTF-8";
+
+bool storable(std::string_view text) {
+  return is_valid_utf8(text) && text.find('\0') == std::string_view::npos;
+}
 
 }  // namespace
 
@@ -168,7 +176,7 @@ Result<void> PgStore::fail(std::span<const FailedRow> rows) {
     ids.push_back(row.id);
     event_ids.push_back(Uuid::parse(row.event_id) ? std::string_view(row.event_id) : "");
     reasons.push_back(row.reason);
-    errors.push_back(row.error);
+    errors.push_back(storable(row.error) ? std::string_view(row.error) : kUnstorable);
   }
   auto done = connection_->execute(
       kFail,

@@ -216,8 +216,8 @@ Result<Window> WindowReader::read_recorded(Connection& connection) {
     return nothing_new();
   }
   read->ours = window.no == own_no_;
-  if (parts_) return read;
   read->begins_after_gap = read->begins_after_gap || window.no != cursor_.no + 1;
+  if (parts_) return read;
   ahead_.pop_front();
   move_behind(window);
   read->top = window.top();
@@ -349,7 +349,10 @@ Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
   return std::optional<Window>{std::move(out)};
 }
 
+// Not simply the last window's highest id: an insert takes its id first and its transaction number
+// a moment later, so a lower id may belong to a transaction that the last snapshot did not see.
 Result<std::int64_t> WindowReader::backlog_start(Connection& connection) {
+  if (cursor_.no == 0) return std::int64_t{0};  // all of the table: nothing to look for
   auto rows = connection.execute(sql_.backlog_start, Params{}.add(from()));
   if (!rows) return rows.error();
   return rows->number(0, 0);

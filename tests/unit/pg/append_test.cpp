@@ -262,6 +262,20 @@ TEST(Fail, KeepsTheFirstReportOfARow) {
             "failed invalid payload is not an object");
 }
 
+TEST(Fail, KeepsARowWhoseErrorTextTheDatabaseWouldRefuse) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session owner(database.url());
+  const std::string texts[] = {"cut in a char\xc3", std::string("a\0b", 3)};
+  std::int64_t id = 0;
+  for (const std::string& text : texts) {
+    const FailedRow failed{.id = ++id, .event_id = "", .reason = "invalid", .error = text};
+    auto done = store->fail(std::span(&failed, 1));
+    EXPECT_TRUE(done) << done.error().detail;
+  }
+  EXPECT_EQ(owner.value("select count(*) from ringcast.failed"), "2");
+}
+
 TEST(Backlog, CountsWhatIsCommittedAndNotYetGiven) {
   TestDatabase database;
   auto store = opened(database.url());

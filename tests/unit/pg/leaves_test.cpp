@@ -118,6 +118,7 @@ TEST(WindowRead, FindsARowOfYesterdaysLeafWhoseTransactionWasOpenWithoutBeingInA
   TestDatabase database;
   Session owner(database.url());
   make_leaf(owner, -1);
+  opened(database.url());  // so that no later transaction but those of this test ends
   Session first(database.url());
   Session second(database.url());
   first.run("begin; select pg_current_xact_id()");
