@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kKidBytesMax = 128;
 
-Error refused(std::string detail) { return {Errc::unauthorized, std::move(detail)}; }
+Error refused_jws(std::string detail) { return {Errc::unauthorized, std::move(detail)}; }
 
 struct Parts {
   std::string_view header;
@@ -43,13 +43,13 @@ Result<Header> read_header(std::string_view text) {
   if (!object) return object.error();
   // RFC 7515 section 4.1.11: we understand no extension, so every list of them is one too many.
   if (object->at_key("crit").error() == simdjson::SUCCESS)
-    return refused("the token's header has crit, and no extension is understood");
+    return refused_jws("the token's header has crit, and no extension is understood");
   std::string_view name;
   if (object->at_key("alg").get(name) != simdjson::SUCCESS)
-    return refused("the token's header has no alg");
+    return refused_jws("the token's header has no alg");
   const auto algorithm = parse_algorithm(name);
   if (!algorithm)
-    return refused(
+    return refused_jws(
         fmt::format("the token's alg '{:.16}' is not one of HS, RS, PS, ES 256 to 512 "
                     "and EdDSA",
                     name));
@@ -57,7 +57,7 @@ Result<Header> read_header(std::string_view text) {
   if (const auto kid = object->at_key("kid"); kid.error() == simdjson::SUCCESS) {
     std::string_view id;
     if (kid.get(id) != simdjson::SUCCESS || id.size() > kKidBytesMax)
-      return refused(
+      return refused_jws(
           fmt::format("the token's kid is not a string of at most {} octets", kKidBytesMax));
     header.kid = id;
   }
@@ -68,27 +68,28 @@ Result<Header> read_header(std::string_view text) {
 
 Result<std::string> verify_jws(std::string_view token, const KeySet& keys) {
   if (token.size() > kTokenBytesMax)
-    return refused(fmt::format("the token has more than {} octets", kTokenBytesMax));
+    return refused_jws(fmt::format("the token has more than {} octets", kTokenBytesMax));
   const auto parts = split(token);
-  if (!parts) return refused("the token does not have three parts");
+  if (!parts) return refused_jws("the token does not have three parts");
   const auto header_text = decode_base64url(parts->header);
-  if (!header_text) return refused("the token's header is not base64url");
+  if (!header_text) return refused_jws("the token's header is not base64url");
   auto payload = decode_base64url(parts->payload);
-  if (!payload) return refused("the token's payload is not base64url");
+  if (!payload) return refused_jws("the token's payload is not base64url");
   const auto signature = decode_base64url(parts->signature);
-  if (!signature) return refused("the token's signature is not base64url");
+  if (!signature) return refused_jws("the token's signature is not base64url");
 
   const auto header = read_header(*header_text);
   if (!header) return header.error();
   const auto candidates = keys.candidates(header->algorithm, header->kid);
   if (candidates.empty())
-    return refused(header->kid ? fmt::format("no configured key fits the token's alg and kid '{}'",
-                                             *header->kid)
-                               : "no configured key fits the token's alg");
+    return refused_jws(
+        header->kid
+            ? fmt::format("no configured key fits the token's alg and kid '{}'", *header->kid)
+            : "no configured key fits the token's alg");
   if (std::none_of(candidates.begin(), candidates.end(), [&](const Key* key) {
         return key->verify(header->algorithm, parts->signed_text, *signature);
       }))
-    return refused("the token's signature is not that of a configured key");
+    return refused_jws("the token's signature is not that of a configured key");
   return std::move(*payload);
 }
 

@@ -15,12 +15,6 @@ bool is_token_character(char c) {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char folded = lower(c);
-  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
-
 // Calls visit(decoded value) for each parameter of this name until it returns false.
 template <class Visit>
 void for_each_parameter(std::string_view query, std::string_view name, Visit visit) {
@@ -39,6 +33,12 @@ void for_each_parameter(std::string_view query, std::string_view name, Visit vis
 }
 
 }  // namespace
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char folded = lower(c);
+  return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+}
 
 std::string_view HttpRequest::header(std::string_view name) const {
   for (const auto& [key, value] : headers)

@@ -43,6 +43,9 @@ enum class PlusSign { literal, space };
 // RFC 3986 section 2.1; nothing if a '%' is not followed by two hexadecimal digits.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, PlusSign plus);
 
+// 0 to 15 for a hexadecimal digit in either case, else -1.
+[[nodiscard]] int hex_digit(char c);
+
 // RFC 9110 section 5.6.2: one or more of the characters that names are made of.
 [[nodiscard]] bool is_http_token(std::string_view text);
 

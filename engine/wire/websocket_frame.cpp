@@ -10,10 +10,6 @@ namespace ringcast::wire {
 
 namespace {
 
-constexpr std::uint8_t kFinal = 0x80;
-constexpr std::uint8_t kReservedBits = 0x70;
-constexpr std::uint8_t kMasked = 0x80;
-
 std::uint8_t octet(std::span<const char> bytes, std::size_t at) {
   return static_cast<std::uint8_t>(bytes[at]);
 }

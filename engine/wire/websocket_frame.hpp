@@ -23,6 +23,11 @@ enum class WebsocketOpcode : std::uint8_t {
   pong = 0xa,
 };
 
+// RFC 6455 section 5.2: bits of a frame's first octet, and of its second.
+inline constexpr std::uint8_t kFinal = 0x80;
+inline constexpr std::uint8_t kReservedBits = 0x70;
+inline constexpr std::uint8_t kMasked = 0x80;
+
 inline constexpr std::size_t kControlPayloadBytesMax = 125;  // RFC 6455 section 5.5
 inline constexpr std::size_t kCloseTextBytesMax = kControlPayloadBytesMax - 2;
 inline constexpr std::size_t kClientHeaderBytesMax = 14;
