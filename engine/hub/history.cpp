@@ -18,12 +18,6 @@ void History::expire(Instant now) {
   while (!entries_.empty() && entries_.front().at + ttl_ <= now) drop_front();
 }
 
-void History::raise_floor(Offset floor) {
-  while (!entries_.empty() && entries_.front().event->offset <= floor) drop_front();
-  if (floor_ < floor) cached_.reset();
-  floor_ = std::max(floor_, floor);
-}
-
 void History::restart(Offset floor) {
   cached_.reset();
   entries_.clear();

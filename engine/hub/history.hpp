@@ -25,8 +25,6 @@ class History final {
 
   void push(EventRef event, Instant now);
   void expire(Instant now);
-  // What was at or below `floor` can not be recovered any more; what is above stays.
-  void raise_floor(Offset floor);
   // Everything held is gone and numbering starts above `floor`.
   void restart(Offset floor);
 

@@ -83,9 +83,6 @@ void Home::store_state(StoreStateMail&& mail, Instant now) {
       });
     }
     store_.top = 0;
-  } else if (mail.floor > store_.floor) {  // rows are gone from the table: history starts behind
-    for (auto& [name, room] : rooms_)
-      if (room->stored()) room->history.raise_floor(mail.floor);
   }
   store_.epoch = std::move(mail.epoch);
   store_.floor = mail.floor;
