@@ -1,0 +1,214 @@
+// The delivering side: batches, slow subscribers, grants that end.
+#include "hub/audience.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "unit/hub/hub_world.hpp"
+
+namespace ringcast {
+namespace {
+
+using Events = std::vector<std::string>;
+
+class AudienceTest : public ::testing::Test {
+ protected:
+  static Config config() {
+    Config config = World::config();
+    World::row(config, "*").send_queue_bytes_max = 1'024;
+    config.limits.reply_bytes_max = 1'024;
+    return config;
+  }
+  Client& join(const std::string& room, std::string user = {}) {
+    Client& client = world_.connect(0, std::move(user));
+    EXPECT_TRUE(client.subscribe(room).ok());
+    world_.settle();
+    client.take();
+    return client;
+  }
+  void publish(Client& client, int from, int to) {
+    for (int i = from; i <= to; ++i) ASSERT_TRUE(client.publish("room:1", std::to_string(i)).ok());
+    world_.settle();
+  }
+
+  World world_{config()};
+};
+
+TEST_F(AudienceTest, AFrameIsEncodedOnceForAllAndABatchOnceATick) {
+  for (int i = 0; i < 10; ++i) join("room:1");
+  Client& publisher = world_.connect(0);
+  const auto frames = world_.metrics(0).frames_encoded.value();
+  const auto batches = world_.metrics(0).batches.value();
+  publish(publisher, 1, 5);
+  EXPECT_EQ(world_.metrics(0).frames_encoded.value(), frames + 5);
+  EXPECT_EQ(world_.metrics(0).batches.value(), batches + 1);
+  EXPECT_EQ(world_.metrics(0).deliveries.value(), 50U);
+}
+
+TEST_F(AudienceTest, NothingIsEncodedForARoomWithoutSubscribers) {
+  Client& publisher = world_.connect(0);
+  publish(publisher, 1, 5);
+  EXPECT_EQ(world_.metrics(0).frames_encoded.value(), 0U);
+}
+
+TEST_F(AudienceTest, AReconnectStormEncodesTheMissedEventsOnce) {
+  Client& publisher = join("room:1");
+  publish(publisher, 1, 5);
+  const Epoch epoch = publisher.published[0].outcome.value().epoch;
+  const auto frames = world_.metrics(0).frames_encoded.value();
+  std::vector<Client*> storm;
+  for (int i = 0; i < 20; ++i) {
+    storm.push_back(&world_.connect(0));
+    ASSERT_TRUE(storm.back()->subscribe("room:1", Position{epoch, 0}).ok());
+  }
+  world_.settle();
+  for (Client* client : storm) EXPECT_EQ(client->take().size(), 6U);
+  EXPECT_EQ(world_.metrics(0).frames_encoded.value(), frames + 5);
+}
+
+TEST_F(AudienceTest, ASocketThatTakesAnyNumberOfOctetsLosesNone) {
+  for (std::size_t window = 0; window < 700; window += 7) {
+    World world(config());
+    Client& client = world.connect(0);
+    ASSERT_TRUE(client.subscribe("room:1").ok());
+    world.settle();
+    client.take();
+    client.window = window;
+    Client& publisher = world.connect(0);
+    Events expected;
+    for (int i = 1; i <= 3; ++i) {
+      ASSERT_TRUE(publisher.publish("room:1", std::to_string(i)).ok());
+      if (i == 2) world.settle();
+      expected.push_back(fmt::format("{0}:{0}", i));
+    }
+    world.settle();
+    client.unblock();
+    world.settle();
+    EXPECT_EQ(events_of(client.take()), expected) << window;
+    EXPECT_TRUE(client.session.queue.empty());
+  }
+}
+
+TEST_F(AudienceTest, ASlowSubscriberIsEndedAtItsLimitAndTheOthersNoticeNothing) {
+  Client& slow = join("room:1");
+  Client& quick = join("room:1");
+  slow.window = 0;
+  int sent = 0;
+  while (!slow.ended && sent < 100) {
+    ++sent;
+    publish(quick, sent, sent);
+  }
+  EXPECT_EQ(slow.ended, CloseReason::slow_consumer);
+  EXPECT_GT(sent, 5);
+  EXPECT_LT(sent, 20) << "1,024 octets hold a few of these frames";
+  publish(quick, sent + 1, sent + 2);
+  EXPECT_EQ(events_of(quick.take()).size(), static_cast<std::size_t>(sent) + 2);
+  EXPECT_EQ(world_.metrics(0).slow_consumers.value(), 1U);
+}
+
+TEST_F(AudienceTest, AnswersOfABlockedConnectionHaveTheirOwnLimit) {
+  Client& slow = join("room:1");
+  slow.window = 0;
+  int asked = 0;
+  for (; asked < 100 && !slow.ended; ++asked) {
+    ASSERT_TRUE(slow.subscribe(fmt::format("room:{}", asked + 10)).ok());
+    world_.settle();
+  }
+  EXPECT_EQ(slow.ended, CloseReason::slow_consumer);
+  EXPECT_GT(asked, 5);
+}
+
+TEST_F(AudienceTest, LastWordsGoBeyondEveryLimit) {
+  Client& slow = join("room:1");
+  slow.window = 0;
+  for (int i = 0; i < 3; ++i) publish(slow, i, i);
+  ASSERT_FALSE(slow.ended.has_value());
+  world_.hub(0).audience().last_words(slow.session, std::string(5'000, 'x'));
+  EXPECT_FALSE(slow.session.closing.has_value());
+}
+
+TEST_F(AudienceTest, ManyRoomsInOneTickGoOutInMoreVisitsThanOne) {
+  Client& client = world_.connect(0);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(client.subscribe(fmt::format("room:{}", i)).ok());
+  world_.settle();
+  client.take();
+  Client& publisher = world_.connect(0);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(publisher.publish(fmt::format("room:{}", i), "1").ok());
+  world_.settle();
+  EXPECT_EQ(client.take().size(), 100U);
+  EXPECT_FALSE(client.ended.has_value());
+}
+
+TEST_F(AudienceTest, NewGrantsEndWhatTheyDoNotCover) {
+  Client& ada = join("room:1", "ada");
+  ASSERT_TRUE(ada.subscribe("other:1").ok());
+  ASSERT_TRUE(ada.view("room:1", PresenceMail::Action::join).ok());
+  ASSERT_TRUE(ada.view("other:1", PresenceMail::Action::join).ok());
+  world_.settle();
+  ada.take();
+  Grants fewer;
+  ASSERT_TRUE(fewer.add(Verb::subscribe, "other:*").ok());
+  ASSERT_TRUE(fewer.add(Verb::presence, "other:*").ok());
+  world_.hub(0).renew(ada.session, std::make_shared<const Grants>(fewer), {});
+  world_.settle();
+  const auto seen = ada.take("unsubscribed", "room:1");
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_FALSE(seen[0].reason.empty());
+  EXPECT_EQ(ada.session.viewing, (std::vector<std::string>{"other:1"}));
+  Client& publisher = world_.connect(0);
+  publish(publisher, 1, 1);
+  EXPECT_TRUE(ada.take("test", "room:1").empty());
+  EXPECT_EQ(ada.subscribe("room:1").error().code, Errc::forbidden);
+  EXPECT_EQ(ada.publish("other:1", "1").error().code, Errc::forbidden);
+}
+
+TEST_F(AudienceTest, AnotherUserOnTheSameConnectionIsAnotherUser) {
+  Client& client = world_.connect(0, "ada");
+  Identity bob;
+  bob.user = "bob";
+  world_.hub(0).audience().identify(client.session, bob,
+                                    std::make_shared<const Grants>(Grants::all()));
+  ASSERT_TRUE(client.subscribe("room:1").ok());
+  world_.settle();
+  client.take();
+  PublishAsk not_for_ada;
+  not_for_ada.exclude_user = "ada";
+  PublishAsk not_for_bob;
+  not_for_bob.exclude_user = "bob";
+  ASSERT_TRUE(client.publish("room:1", "1", not_for_ada).ok());
+  ASSERT_TRUE(client.publish("room:1", "2", not_for_bob).ok());
+  world_.settle();
+  EXPECT_EQ(events_of(client.take()), (Events{"1:1"}));
+}
+
+TEST_F(AudienceTest, StreamsAndSocketsOfOneRoomGetTheirOwnEncoding) {
+  Client& socket = join("room:1");
+  Client& stream = world_.connect(0, {}, Encoding::sse);
+  ASSERT_TRUE(stream.subscribe("room:1").ok());
+  world_.settle();
+  stream.wire.clear();
+  publish(socket, 7, 7);
+  EXPECT_EQ(events_of(socket.take()), (Events{"1:7"}));
+  EXPECT_NE(stream.wire.find("data: {"), std::string::npos) << stream.wire;
+  EXPECT_NE(stream.wire.find(".1\n"), std::string::npos) << "id: epoch.offset";
+}
+
+TEST_F(AudienceTest, ClosingInMidTickLeavesNothingBehind) {
+  Client& first = join("room:1", "ada");
+  Client& second = join("room:1", "ada");
+  Client& third = join("room:1");
+  ASSERT_TRUE(third.publish("room:1", "1").ok());
+  world_.hub(0).handle_local(100, world_.now());  // it waits in the channel now
+  first.close();
+  world_.settle();
+  EXPECT_EQ(second.take().size(), 1U);
+  EXPECT_EQ(third.take().size(), 1U);
+  EXPECT_EQ(world_.hub(0).audience().sessions(), 2U);
+  second.close();
+  third.close();
+  world_.settle();
+  EXPECT_EQ(world_.hub(0).audience().subscriptions(), 0U);
+}
+
+}  // namespace
+}  // namespace ringcast
