@@ -38,20 +38,20 @@ std::optional<std::size_t> number(std::string_view text) {
 Result<HttpAnswer> parse_head(std::string_view head) {
   HttpAnswer answer;
   constexpr std::string_view kVersion = "HTTP/1.1 ";
-  const std::size_t first = head.find(kEndOfLine);
-  const auto status = number(head.substr(kVersion.size(), 3));
-  if (!head.starts_with(kVersion) || first < kVersion.size() + 3 || !status)
-    return no_answer("no HTTP/1.1");
+  if (!head.starts_with(kVersion)) return no_answer("no HTTP/1.1");
+  const std::string_view line = head.substr(0, head.find(kEndOfLine));
+  const auto status = number(line.substr(kVersion.size(), 3));
+  if (!status || *status < 100) return no_answer("no HTTP/1.1");
   answer.status = static_cast<int>(*status);
-  head.remove_prefix(first + kEndOfLine.size());
+  head.remove_prefix(line.size() + kEndOfLine.size());
   while (!head.empty()) {
-    const std::string_view line = head.substr(0, head.find(kEndOfLine));
-    head.remove_prefix(line.size() + kEndOfLine.size());
-    const std::size_t colon = line.find(':');
+    const std::string_view field = head.substr(0, head.find(kEndOfLine));
+    head.remove_prefix(field.size() + kEndOfLine.size());
+    const std::size_t colon = field.find(':');
     if (colon == std::string_view::npos) return no_answer("a header without a colon");
-    std::string_view value = line.substr(colon + 1);
+    std::string_view value = field.substr(colon + 1);
     while (value.starts_with(' ')) value.remove_prefix(1);
-    answer.headers.emplace_back(lower(line.substr(0, colon)), value);
+    answer.headers.emplace_back(lower(field.substr(0, colon)), value);
   }
   return answer;
 }

@@ -18,7 +18,7 @@ namespace ringcast {
 namespace {
 
 // Added to the daemon's ping interval: a ping may be late, a daemon that is gone is not waited for.
-constexpr std::chrono::seconds kPingLate{15};
+constexpr std::chrono::seconds kPingLate{10};
 
 std::string text_of(const Position& position) {
   return fmt::format("{}.{}", position.epoch, position.offset);

@@ -141,10 +141,15 @@ def answering(octets):
 @pytest.mark.parametrize("octets, complaint", [
     (b"", "it ends too early"),
     (b"SSH-2.0-OpenSSH\r\n\r\n", "no HTTP/1.1"),
+    (b"\r\n\r\n", "no HTTP/1.1"),
     (b"HTTP/1.1 \r\n\r\n", "no HTTP/1.1"),
+    (b"HTTP/1.1 2x0 OK\r\n\r\n", "no HTTP/1.1"),
     (b"HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", "a header without a colon"),
     (b"HTTP/1.1 200 OK\r\n\r\n", "it has no length that fits"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "it has no length that fits"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 16777217\r\n\r\n", "it has no length that fits"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 16777216\r\n\r\n{", "it ends too early"),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+     "it has no length that fits"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}", "it ends too early"),
     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, "its header block is too large"),
 ])
@@ -154,6 +159,24 @@ def test_answer_that_is_not_of_a_daemon_is_an_error(ringcast, command, octets, c
     done = ringcast(*command, "--url", answering(octets))
     assert (done.returncode, done.stdout) == (1, "")
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("head_bytes, code", [(65_536, 0), (65_537, 1)])
+def test_header_block_of_an_answer_has_a_limit(ringcast, head_bytes, code):
+    before, behind = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: ", b"\r\n\r\n"
+    filler = b"x" * (head_bytes - len(before) - len(behind))
+    done = ringcast("pub", "a", "t", "--url", answering(before + filler + behind + b"{}"))
+    assert (done.returncode, done.stdout) == (code, "" if code else "{}\n")
+
+
+@pytest.mark.parametrize("octets, complaint", [
+    (16 << 20, "413 PAYLOAD_TOO_LARGE"),  # taken here, refused there
+    ((16 << 20) + 1, "standard input: more than 16777216 octets"),
+])
+def test_pub_reads_so_much_of_standard_input(pub, octets, complaint):
+    done = pub("chat:1", "t", "-", input='"' + "x" * (octets - 2) + '"')
+    assert done.returncode == 1
+    assert done.stderr.startswith(complaint)
 
 
 def test_sub_checks_the_answer_to_its_key(ringcast):
@@ -231,10 +254,10 @@ def test_sub_escapes_what_would_move_the_cursor(pub, sub):
     assert watching.output.endswith(' t "\\u009b2J\\u007f"\n')
 
 
-def test_sub_takes_a_large_and_a_deep_event(pub, sub):
+def test_sub_takes_a_large_event_and_the_deepest_that_may_be_published(pub, sub):
     watching = sub("chat:big", "--count", 2)
     watching.wait_errors("subscribed")
-    large, deep = json.dumps("x" * 900_000), "[" * 32 + "]" * 32
+    large, deep = json.dumps("x" * 900_000), "[" * 31 + "]" * 31
     assert pub("chat:big", "t", "-", input=large).returncode == 0
     done = pub("chat:big", "t", deep)
     assert done.returncode == 0, done.stderr
@@ -441,6 +464,13 @@ def test_token_is_taken_by_the_daemon_and_by_other_libraries(ringcast, sub):
                                "presence": ["a:3"]}
     watching = sub("chat:token", env={"RINGCAST_TOKEN": done.stdout.strip()})
     watching.wait_errors("chat:token: subscribed")
+
+
+@pytest.mark.parametrize("ttl", ["1", "315360000"])
+def test_token_lives_for_one_second_to_ten_years(ringcast, ttl):
+    done = ringcast("token", "--user", "u", "--ttl", ttl, "--secret-env", "S", env={"S": SECRET})
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == int(ttl)
 
 
 @pytest.mark.parametrize("arguments, env, code, complaint", [

@@ -8,7 +8,6 @@ import pytest
 from support.http_client import request
 from support.native_client import NativeClient
 from support.tokens import make_token
-from support.waiting import wait_until
 from support.websocket_client import RawWebSocket, WebSocketRefused
 
 SECRET = "planted-signing-secret-of-more-than-32-octets"
@@ -91,8 +90,19 @@ def test_no_secret_is_in_any_output(spawn, form):
         assert secret not in daemon.output + daemon.errors, secret
 
 
-def test_password_of_the_store_is_not_in_any_output(run):
-    done = run("serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--store",
-               "postgresql://user:planted-word@127.0.0.1:1/x?connect_timeout=1", "--set",
-               "engine.shards=1000")
+def test_store_that_is_away_is_a_warning_without_its_password(spawn):
+    daemon = spawn("serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--store",
+                   "postgresql://user:planted-word@127.0.0.1:1/x?connect_timeout=1")
+    address = ("127.0.0.1", daemon.port())
+    daemon.wait_errors("warning ")
+    ready = request(address, "GET", "/readyz", {})
+    assert ready.status == 503 and "store" in ready.text
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    assert "planted" not in daemon.output + daemon.errors + ready.text
+
+
+def test_password_of_the_store_is_not_in_a_complaint(run):
+    done = run("serve", "--store", "postgresql://user:planted-word@127.0.0.1:1/x", "--shards", 1000)
+    assert done.returncode == 1
     assert "planted" not in done.stdout + done.stderr

@@ -59,8 +59,10 @@ def test_same_port_is_free_again_at_once_though_clients_were_connected(spawn):
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
         daemon.signal(signal.SIGTERM)
-        assert daemon.ended() == 0  # the daemon closed first, so the TIME_WAIT is on its side
-        client.close()
+        while client.recv(1000):
+            pass
+        client.close()  # behind the daemon, so that the TIME_WAIT is on its side
+        assert daemon.ended() == 0
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "example.org:80"])

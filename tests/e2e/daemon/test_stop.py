@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support.http_client import request
+from support.http_client import RawConnection, encode_request, request
 from support.native_client import NativeClient
 
 BOTH_ENGINES = True
@@ -19,22 +19,24 @@ def test_websockets_are_told_1001_and_it_ends_with_0(make_daemon, number):
     clients = [NativeClient(daemon) for _ in range(5)]
     clients[0].subscribed("a:1")
     daemon.signal(number)
-    assert [client.read_end() for client in clients] == [(1001, "server stops")] * 5
+    for client in clients:
+        assert client.read_end() == (1001, "server stops")
+        client.close()
     daemon.join()
 
 
 def test_idle_and_half_sent_requests_do_not_hold_it(make_daemon):
     daemon = make_daemon()
-    idle = socket.create_connection(daemon.address)
-    idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert idle.recv(1000).startswith(b"HTTP/1.1 200")
-    half = socket.create_connection(daemon.address)
-    half.sendall(b"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Le")
-    silent = socket.create_connection(daemon.address)
+    connections = [RawConnection(daemon.address) for _ in range(3)]
+    idle, half, _ = connections
+    idle.send(encode_request("GET", "/healthz", {"Host": "x"}))
+    assert idle.read_response().status == 200
+    half.send(b"POST /api/publish HTTP/1.1\r\nHost: x\r\nContent-Le")
     daemon.signal(signal.SIGTERM)
-    daemon.join()
-    for connection in (idle, half, silent):
+    for connection in connections:
+        connection.closed_by_peer()
         connection.close()
+    daemon.join()
 
 
 def stuck_client(daemon):
