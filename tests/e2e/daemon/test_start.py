@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from support.daemon import ROOT, SANITIZER_MARKS
+from support.daemon import ROOT
 from support.http_client import request
 from support.waiting import wait_until
 
