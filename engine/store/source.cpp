@@ -226,6 +226,7 @@ void Source::opened(StoreState state) {
   read_wanted_ = true;
   ++status_.opens;
   status_.detail.clear();
+  status_.store = parts_.store->describe();  // a server's name is known only now
   log::info("{} is open, epoch {}", status_.store, state.epoch);
   if (status_.epoch != state.epoch) {
     ready_ = false;
