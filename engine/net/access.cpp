@@ -12,10 +12,16 @@ namespace ringcast {
 
 namespace {
 
-// Without its port; "[::1]" keeps its brackets.
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Without its port; "[::1]" keeps its brackets. Empty if what follows the name is no port.
 std::string_view host_name(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
+  const std::size_t name_bytes = host.starts_with('[') ? host.find(']') + 1 : host.find(':');
+  const std::string_view name = host.substr(0, name_bytes);
+  const std::string_view port = host.substr(name.size());
+  const bool has_port =
+      port.starts_with(':') && std::all_of(port.begin() + 1, port.end(), is_digit);
+  return port.empty() || has_port ? name : std::string_view();
 }
 
 bool is_this_machine(std::string_view host) {

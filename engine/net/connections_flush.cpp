@@ -139,6 +139,7 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
     log::warning(close_lines_[static_cast<std::size_t>(reason)], "connection of {} ended: {}",
                  connection.session.user.empty() ? "an anonymous client" : connection.session.user,
                  close_row(reason).text);
+  leave_rooms(connection);
   const bool websocket =
       connection.mode == Connection::Mode::native || connection.mode == Connection::Mode::echo;
   connection.mode = Connection::Mode::ending;
@@ -152,6 +153,19 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
   ring_.resume_receive(connection.socket);  // to see the peer's end
   // The peer gets so long to take the rest and to close its side.
   arm(connection, now + std::chrono::seconds(services_.config.limits.linger_s));
+}
+
+// At once, not when its socket is gone: others should not see somebody linger who can not answer.
+void Connections::leave_rooms(Connection& connection) {
+  Session& session = connection.session;
+  const std::vector<std::string> viewing = session.viewing;
+  for (const std::string& room : viewing)
+    std::ignore = hub_.view(session, room, PresenceMail::Action::leave);
+  while (!session.subscriptions.empty()) {
+    const std::string room = session.subscriptions.back().channel->room;
+    const auto left = hub_.unsubscribe(session, room);
+    ensure(left.ok(), "a subscription that is none");
+  }
 }
 
 void Connections::close_ended(Connection& connection, Instant now) {
