@@ -1,0 +1,43 @@
+"""Limits on connections."""
+from support.http_client import Closed, RawConnection, encode_request
+from support.native_client import NativeClient
+from support.waiting import wait_until
+
+BOTH_ENGINES = True
+
+
+def test_connections_max_on_both_sides_and_old_ones_stay(make_daemon):
+    daemon = make_daemon({"engine": {"shards": 1}, "listen": {"connections_max": 3}})
+    clients = [NativeClient(daemon) for _ in range(3)]
+    for client in clients:
+        client.subscribed("limit:1")
+    with RawConnection(daemon.address) as refused:
+        assert refused.closed_by_peer()
+    clients[0].publish("limit:1")  # is refused for its grants, but answered
+    clients[0].close()
+
+    def served():
+        try:
+            with RawConnection(daemon.address) as connection:
+                connection.send_until_refused(encode_request("GET", "/metrics", {"Host": daemon.host}))
+                return connection.read_response().text
+        except Closed:
+            return None
+
+    metrics = wait_until(served, "a place for a new connection")
+    refusals = [line for line in metrics.splitlines() if line.startswith("ringcast_connections_refused_total ")]
+    assert float(refusals[0].split()[1]) >= 1
+    for client in clients[1:]:
+        assert client.drain() == []
+        client.close()
+
+
+def test_churn_leaves_no_descriptor(daemon):
+    before = daemon.descriptors()
+    for round_ in range(10):
+        clients = [NativeClient(daemon) for _ in range(20)]
+        for n, client in enumerate(clients):
+            client.send_json({"type": "subscribe", "room": f"churn:{n % 3}"})
+            client.reset() if n % 2 else client.close()
+    wait_until(lambda: daemon.descriptors() <= before, "the descriptors of the connections")
+    wait_until(lambda: daemon.metric("ringcast_subscriptions") == 0, "the end of the subscriptions")
