@@ -1,4 +1,6 @@
 """Limits on connections."""
+import pytest
+
 from support.http_client import Closed, RawConnection, encode_request
 from support.native_client import NativeClient
 from support.waiting import wait_until
@@ -41,3 +43,36 @@ def test_churn_leaves_no_descriptor(daemon):
             client.reset() if n % 2 else client.close()
     wait_until(lambda: daemon.descriptors() <= before, "the descriptors of the connections")
     wait_until(lambda: daemon.metric("ringcast_subscriptions") == 0, "the end of the subscriptions")
+
+
+def open_connections(daemon, count):
+    """That many connections that were asked for; returns those that are served."""
+    served, refused = [], 0
+    for _ in range(count):
+        connection = RawConnection(daemon.address)
+        try:
+            connection.send_until_refused(encode_request("GET", "/healthz", {"Host": daemon.host}))
+            connection.read_response()
+            served.append(connection)
+        except Closed:
+            refused += 1
+            connection.close()
+    return served, refused
+
+
+@pytest.mark.xfail(strict=True, reason="connections_max is compared with the connections of one shard")
+def test_connections_max_is_of_the_daemon_not_of_a_shard(make_daemon):
+    daemon = make_daemon({"engine": {"shards": 2}, "listen": {"connections_max": 3}})
+    served, refused = open_connections(daemon, 40)
+    for connection in served:
+        connection.close()
+    assert (len(served), refused) == (3, 37)
+
+
+@pytest.mark.xfail(strict=True, reason="connections_per_address_max is read from the configuration, never applied")
+def test_connections_per_address_max_on_both_sides(make_daemon):
+    daemon = make_daemon({"engine": {"shards": 1}, "listen": {"connections_per_address_max": 3}})
+    served, refused = open_connections(daemon, 5)
+    for connection in served:
+        connection.close()
+    assert (len(served), refused) == (3, 2)
