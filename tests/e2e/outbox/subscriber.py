@@ -62,6 +62,16 @@ class Subscriber:
     def live(self):
         return all(room.live for room in self.rooms.values())
 
+    def state(self):
+        """For the message of a test that waited in vain."""
+        daemon = self.daemons[self.at % len(self.daemons)]
+        rooms = {name: (room.live, room.position, len(room.log.entries))
+                 for name, room in self.rooms.items()}
+        metrics = {name: value for name, value in daemon.metrics().items()
+                   if value and name.startswith(("ringcast_source", "ringcast_outbox"))}
+        return (f"{self.name} at {daemon.folder.name}, {dict(self.counts)}; rooms (live, position, "
+                f"shown) {rooms}; {metrics}; {daemon.log()[-1500:]}")
+
     @property
     def only(self):
         (room,) = self.rooms.values()

@@ -75,8 +75,9 @@ class World:
         sequences = {}
         made = []
         session = self.store.session()
+        first = len(self.rows)
         for number in range(count):
-            aggregate = f"bulk{number % aggregates}"
+            aggregate = f"bulk{first}-{number % aggregates}"
             sequences[aggregate] = sequences.get(aggregate, 0) + 1
             made.append((tenant, aggregate, "alpha.thing.changed",
                          {"sequence": sequences[aggregate], "pad": "x" * pad}, event_id()))
@@ -105,17 +106,19 @@ class World:
 
     # ---- the verdict ----
     def settle(self, deadline_s=30):
-        """A last row for each room in use; returns when every subscriber was shown it."""
+        """A last row for each room in use; returns when every subscriber was shown its own.
+
+        The writers have committed before it, so it is the last that any store delivers."""
         self.stop_writers()
-        rooms = {name for one in self.crowd.all for name in one.rooms}
-        last = {}
-        for room in sorted(rooms):
+        last = []
+        for room in sorted({name for one in self.crowd.all for name in one.rooms}):
             _, tenant, *module = room.split(":")
-            last[room] = self.write(tenant, f"last {room}", module=module[0] if module else "alpha")
+            self.write(tenant, f"last {room}", module=module[0] if module else "alpha")
+            last.append(self.rows[-1])
 
         def done():
-            return all(last[name] in room.epoch_of for one in self.crowd.all
-                       for name, room in one.rooms.items())
+            return all(row.id in room.epoch_of for one in self.crowd.all
+                       for name, room in one.rooms.items() for row in last if name in row.rooms())
 
         wait_until(done, "the last row at every subscriber", deadline_s)
 

@@ -1,0 +1,27 @@
+"""kill -9 of either daemon at random. RINGCAST_KILL_ROUNDS and RINGCAST_KILL_SEED are set by
+scripts/kill, which asks for RINGCAST_KILL_REPORT: a file that gets the report as a line of JSON."""
+import json
+import os
+import time
+
+import pytest
+
+from outbox.kill_loop import kill_rounds
+
+ROUNDS = int(os.environ.get("RINGCAST_KILL_ROUNDS", 10))
+SEED = int(os.environ.get("RINGCAST_KILL_SEED", time.time_ns() % 1_000_000))
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(60 + 15 * ROUNDS)
+def test_no_row_is_lost_or_shown_twice_when_daemons_are_killed(world):
+    report = kill_rounds(world, ROUNDS, SEED)
+    print(json.dumps(report, indent=1))
+    if path := os.environ.get("RINGCAST_KILL_REPORT"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(report) + "\n")
+    assert not report["violations"], report["violations"][:5]
+    assert not report["errors"], report["errors"][:5]
+    # The history holds everything, so nobody may be told that something is missing.
+    assert report["not_recovered"] == 0 and report["rows_in_announced_gaps"] == 0
+    assert report["recovered"] >= ROUNDS
