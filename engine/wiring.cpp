@@ -68,6 +68,7 @@ Result<Services> make_services(Config config) {
   const JwtRules rules{config.auth.audience, config.auth.issuer,
                        std::chrono::seconds(config.auth.leeway_s)};
   const LimitsConfig& limits = config.limits;
+  auto places = std::make_shared<Places>(config.listen.connections_max);
   Services services{std::move(config),
                     {limits.header_bytes_max, limits.header_lines_max, limits.target_bytes_max,
                      limits.body_bytes_max},
@@ -75,6 +76,7 @@ Result<Services> make_services(Config config) {
                     JwtVerifier(std::move(*keys), rules),
                     std::move(api_keys),
                     nullptr,
+                    std::move(places),
                     nullptr,
                     nullptr};
   if (services.config.dev)

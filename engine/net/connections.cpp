@@ -66,8 +66,7 @@ void Connections::handle(const io::IoEvent& event, Instant now) {
 }
 
 void Connections::accepted(io::SocketId socket, Instant now) {
-  const auto& limits = services_.config.listen;
-  if (stopping_ || size_ >= limits.connections_max) {
+  if (stopping_ || !services_.connections->take()) {
     metrics_.connections_refused.add();
     ring_.close(socket);
     return;
@@ -220,7 +219,10 @@ bool Connections::websocket_event(Connection& connection, const wire::WebsocketE
         write(connection, scratch_);
         connection.close_sent = true;
       }
+      // Both have said it: nothing is waited for any more (section 7.1.1).
+      connection.peer_ended = true;
       finish(connection);
+      hub_.audience().mark_dirty(connection.session);
       return false;
     case wire::WebsocketEventKind::failed:
       end(connection, event.reason);
@@ -289,6 +291,7 @@ void Connections::close(Connection& connection, std::string_view why) {
   pinned_ -= connection.pinned_known;
   ring_.close(connection.socket);
   metrics_.closed.add();
+  services_.connections->give_back();
   --size_;
   by_slot_[connection.socket.index].reset();
 }

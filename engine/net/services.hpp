@@ -9,6 +9,7 @@
 #include "auth/api_keys.hpp"
 #include "auth/jwt.hpp"
 #include "config/config.hpp"
+#include "queue/places.hpp"
 #include "wire/http_request_parser.hpp"
 #include "wire/websocket_parser.hpp"
 
@@ -28,6 +29,7 @@ struct Services {
   JwtVerifier tokens;
   ApiKeys api_keys;
   std::shared_ptr<const Grants> anonymous;  // null: connections without a token are refused
+  std::shared_ptr<Places> connections;      // connections_max of the daemon, for all shards
   std::function<std::string()> metrics_text;
   std::function<Readiness()> readiness;
 };
