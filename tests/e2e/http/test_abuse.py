@@ -4,6 +4,7 @@ import pytest
 
 from support.daemon import API_KEY
 from support.http_client import RawConnection
+from support.waiting import wait_until
 
 BOTH_ENGINES = True
 CONFIG = {"limits": {"header_bytes_max": 4096, "header_lines_max": 20, "target_bytes_max": 1024,
@@ -189,14 +190,14 @@ def test_refusals_are_counted_and_nobody_else_notices(daemon):
                 connection.send_until_refused(octets)
                 connection.read_response()
         assert daemon.metric("ringcast_http_refused_total") - before == len(ABUSE)
+        lines = [line for line in daemon.log().splitlines() if "request refused: " in line]
+        assert 0 < len(lines) < len(ABUSE), "a log that anybody can fill"
         other.send(get())
         assert other.read_response().status == 200
     assert daemon.running()
 
 
 def test_resets_in_the_middle_leave_no_descriptor(daemon):
-    from support.waiting import wait_until
-
     before = daemon.descriptors()
     for cut in range(1, 40):
         connection = RawConnection(daemon.address)

@@ -1,6 +1,11 @@
 """Limits on connections."""
+import json
+import signal
+import sqlite3
+
 import pytest
 
+from support.daemon import API_KEY
 from support.http_client import Closed, RawConnection, encode_request
 from support.native_client import NativeClient
 from support.waiting import wait_until
@@ -76,3 +81,39 @@ def test_connections_per_address_max_on_both_sides(make_daemon):
     for connection in served:
         connection.close()
     assert (len(served), refused) == (3, 2)
+
+
+def test_a_client_that_pipelines_and_reads_nothing_is_closed_and_others_are_served(make_daemon):
+    daemon = make_daemon({"limits": {"reply_bytes_max": 65_536, "write_stall_s": 600, "linger_s": 1}})
+    greedy = RawConnection(daemon.address, receive_buffer_bytes=4096)
+    greedy.socket.settimeout(1)
+    requests = encode_request("GET", "/metrics", {"Host": daemon.host}) * 100
+    for _ in range(50):
+        if not greedy.send_until_refused(requests):
+            break
+    wait_until(lambda: daemon.metric("ringcast_slow_consumers_total") == 1, "the end of the greedy client")
+    wait_until(lambda: daemon.metric("ringcast_connections") == 1, "its socket's end")
+    greedy.close()
+
+
+def test_a_publish_that_waits_for_the_store_is_answered_before_the_daemon_ends(make_daemon, tmp_path):
+    path = tmp_path / "store.db"
+    daemon = make_daemon({"store": {"url": f"sqlite:{path}"}, "limits": {"linger_s": 1},
+                          "namespace": [{"name": "tenant", "history": "store"}]})
+    daemon.wait_ready()
+    other = sqlite3.connect(path, isolation_level=None, timeout=10)
+    other.execute("begin immediate")
+    body = json.dumps({"room": "tenant:1", "type": "note", "data": 1}).encode()
+    with RawConnection(daemon.address) as connection, NativeClient(daemon) as witness:
+        connection.send(encode_request("POST", "/api/publish", {
+            "Host": daemon.host, "Authorization": f"Bearer {API_KEY}", "Content-Length": len(body)}, body))
+        wait_until(lambda: daemon.metric("ringcast_http_requests_total") >= 2)
+        daemon.signal(signal.SIGTERM)
+        assert witness.read_close().close_code == 1001
+        other.execute("rollback")
+        response = connection.read_response()
+        assert (response.status, response.header("connection")) == (200, "close")
+        offset = response.json()["offset"]
+    assert other.execute("select id from ringcast_outbox").fetchall() == [(offset,)]
+    other.close()
+    daemon.join()

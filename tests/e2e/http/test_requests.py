@@ -178,12 +178,22 @@ def test_no_continue_for_a_body_that_is_refused(daemon, raw):
     assert raw.closed_by_peer()
 
 
-def test_a_client_that_has_sent_everything_may_close_its_side(daemon, raw):
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_a_client_that_has_sent_everything_may_close_its_side(daemon, raw, count):
     """RFC 9112 section 9.6: it still reads."""
-    raw.send(api_request(daemon, "half:1", headers={"Connection": "close"}))
+    raw.send(b"".join(api_request(daemon, f"half:{count}") + get(daemon) for _ in range(count)))
     raw.socket.shutdown(1)
-    assert raw.read_response().json()["offset"] == 1
+    for n in range(count):
+        assert raw.read_response().json()["offset"] == n + 1
+        assert raw.read_response().status == 200
     assert raw.closed_by_peer()
+
+
+def test_a_client_that_closes_its_side_within_a_request_is_closed(daemon, raw):
+    raw.send(api_request(daemon, "half:cut")[:-1])
+    raw.socket.shutdown(1)
+    assert raw.closed_by_peer()
+    assert daemon.publish("half:cut")["offset"] == 1
 
 
 # ---- the server API ----
