@@ -1,0 +1,78 @@
+#include "server_process.hpp"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "client_socket.hpp"
+
+namespace ringcast::bench {
+
+Result<ServerProcess> ServerProcess::start(const std::string& binary, const std::string& store,
+                                           const std::vector<std::string>& more) {
+  int output[2];
+  if (::pipe(output) != 0) return {Errc::unavailable, "pipe() failed"};
+  std::vector<std::string> arguments{binary,    "dev", "--listen",    "127.0.0.1:0",
+                                     "--store", store, "--log-level", "error"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::dup2(output[1], STDOUT_FILENO);
+    ::close(output[0]);
+    ::execv(argv[0], argv.data());
+    std::_Exit(127);
+  }
+  ::close(output[1]);
+  std::string line;
+  for (char c = 0; ::read(output[0], &c, 1) == 1 && c != '\n';) line += c;
+  const auto colon = line.rfind(':');
+  if (!line.starts_with("listening on ") || colon == std::string::npos) {
+    ::close(output[0]);
+    return {Errc::unavailable, fmt::format("{} did not start: '{}'", binary, line)};
+  }
+  return ServerProcess(pid, output[0],
+                       static_cast<std::uint16_t>(std::atoi(line.c_str() + colon + 1)));
+}
+
+ServerProcess::ServerProcess(ServerProcess&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      output_(std::exchange(other.output_, -1)),
+      port_(other.port_) {}
+
+ServerProcess::~ServerProcess() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGTERM);
+  ::waitpid(pid_, nullptr, 0);
+  ::close(output_);
+}
+
+std::uint64_t ServerProcess::resident_bytes() const {
+  std::ifstream status(fmt::format("/proc/{}/status", pid_));
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmRSS:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1'024;
+  return 0;
+}
+
+double ServerProcess::metric(const std::string& name) const {
+  auto text = http_get(port_, "/metrics");
+  if (!text) return 0;
+  double sum = 0;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto end = line.find_first_of(" {");
+    if (end == std::string::npos || std::string_view(line).substr(0, end) != name) continue;
+    sum += std::atof(line.c_str() + line.rfind(' '));
+  }
+  return sum;
+}
+
+}  // namespace ringcast::bench

@@ -1,0 +1,40 @@
+// A ringcastd of our own, in its own process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace ringcast::bench {
+
+// Started with `ringcastd dev`, on a free port, with a state folder that goes with it. Stopped and
+// waited for by the destructor. Thread: its owner's.
+class ServerProcess {
+ public:
+  // `more` are further arguments. Waits for the first line of its output.
+  static Result<ServerProcess> start(const std::string& binary, const std::string& store,
+                                     const std::vector<std::string>& more);
+  ServerProcess(ServerProcess&& other) noexcept;
+  ServerProcess& operator=(ServerProcess&&) = delete;
+  ~ServerProcess();
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  // Resident memory, in octets.
+  [[nodiscard]] std::uint64_t resident_bytes() const;
+  // A counter of /metrics, summed over its labels; 0 if it is not there.
+  [[nodiscard]] double metric(const std::string& name) const;
+
+ private:
+  ServerProcess(pid_t pid, int output, std::uint16_t port)
+      : pid_(pid), output_(output), port_(port) {}
+  pid_t pid_;
+  int output_;
+  std::uint16_t port_;
+};
+
+}  // namespace ringcast::bench
