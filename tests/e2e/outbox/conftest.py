@@ -1,4 +1,4 @@
-"""Every test that asks for `world` runs once on each store."""
+"""Every test that asks for `world` runs once on each store, or on the module's STORES."""
 import pytest
 
 from outbox.stores import admin_url, make_store
@@ -7,11 +7,14 @@ from outbox.world import World
 KINDS = ("sqlite", "postgres")
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc):
+    if "store" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "STORES", KINDS)
+        metafunc.parametrize("store", kinds, indirect=True)
+
+
+@pytest.fixture
 def store(request, tmp_path):
-    kinds = getattr(request.module, "STORES", KINDS)
-    if request.param not in kinds:
-        pytest.skip(f"is about {' and '.join(kinds)}")
     if request.param == "postgres" and not admin_url():
         pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
     return make_store(request.param, tmp_path)

@@ -6,6 +6,7 @@ import time
 
 from support.waiting import wait_until
 
+BURST_ROWS = 300
 ROOMS = ["tenant:t1", "tenant:t2", "tenant:t1:alpha", "tenant:t2:beta"]
 
 
@@ -25,7 +26,8 @@ def kill_rounds(world, rounds, seed, pause_ms=60):
     """Returns the report of one store; violations are in it and are the caller's to judge."""
     choose = random.Random(seed)
     begin = time.monotonic()
-    world.daemon()
+    # Windows of different sizes, so that one reads what the other has recorded otherwise.
+    world.daemon({"outbox": {"batch_max": 20}})
     world.daemon()
     subscribers(world, seed)
     world.start_writers(seed=seed, pause_ms=pause_ms)
@@ -34,6 +36,10 @@ def kill_rounds(world, rounds, seed, pause_ms=60):
     for _ in range(rounds):
         # Mostly one, while the other goes on; sometimes the second falls in the first's start.
         time.sleep(choose.uniform(0.02, 0.6))
+        if choose.random() < 0.3:
+            # Enough for several windows: the kill falls between the first and the last of them.
+            world.write_bulk(BURST_ROWS, tenant=choose.choice(("t1", "t2")))
+            time.sleep(choose.uniform(0, 0.05))
         victims = choose.sample(world.daemons, 2 if choose.random() < 0.2 else 1)
         both_at_once += len(victims) - 1
         for victim in victims:

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from outbox.world import namespace
+from support.native_client import NativeClient
 from support.tokens import SECRET, make_token
 from support.waiting import wait_until
 
@@ -73,8 +74,8 @@ def test_who_was_away_for_longer_than_the_history_is_told(make_world):
     world.crowd.wait_live()
     wait_shown(away, world.write())
     world.crowd.pause(away)
-    world.write()
-    world.write("t2")
+    last = [world.write(), world.write("t2")][-1]
+    wait_until(lambda: world.store.status(last)[0] == "published", "the rows in the store's record")
     world.store.age(TTL_S + 1)
     restart(daemon)
     world.crowd.resume(away)
@@ -268,9 +269,7 @@ def test_an_excluded_user_misses_the_row_also_in_recovery(world):
     assert not alice.only.log.gaps[1:], "what one may not see is no gap"
 
 
-def test_a_token_of_one_tenant_opens_no_room_of_another(world, tmp_path):
-    from support.native_client import NativeClient
-
+def test_a_token_of_one_tenant_opens_no_room_of_another(world):
     daemon = world.daemon({"auth": {"allow_anonymous": False}})
     token = make_token("eve", ["tenant:t1", "tenant:t1:*"])
     with NativeClient(daemon, token) as client:
@@ -282,6 +281,42 @@ def test_a_token_of_one_tenant_opens_no_room_of_another(world, tmp_path):
         event = client.receive("alpha.thing.changed")
         assert event["data"]["tenantId"] == "t1"
         assert client.drain() == []
+
+
+# ---- publishing over HTTP into a room of the store ----
+
+
+def test_a_publish_into_a_store_room_reaches_the_clients_of_both_daemons(world):
+    daemons = [world.daemon(), world.daemon()]
+    clients = [NativeClient(daemon) for daemon in daemons]
+    for client in clients:
+        client.subscribed("tenant:t1")
+    answer = daemons[0].publish("tenant:t1", "note", {"n": 1})
+    events = [client.events(1)[0] for client in clients]
+    assert events[0] == events[1]
+    assert (events[0]["type"], events[0]["id"], events[0]["data"]) == ("note", answer["id"], {"n": 1})
+    if "offset" in answer:
+        assert answer["offset"] == events[0]["offset"]
+    for client in clients:
+        client.close()
+
+
+def test_an_idempotency_key_holds_across_daemons_and_a_kill(world):
+    first, second = world.daemon(), world.daemon()
+    client = NativeClient(second)
+    client.subscribed("tenant:t1")
+    key = {"idempotencyKey": "order-7"}
+    answer = first.publish("tenant:t1", "note", 1, **key)
+    assert second.publish("tenant:t1", "note", 1, **key)["id"] == answer["id"]
+    first.kill()
+    first.start()
+    first.wait_ready()
+    assert first.publish("tenant:t1", "note", 1, **key)["id"] == answer["id"]
+    refused = first.post("/api/publish", {"room": "tenant:t1", "type": "note", "data": 2, **key})
+    assert (refused.status, refused.json()["error"]) == (409, "CONFLICT")
+    last = first.publish("tenant:t1", "note", 3)
+    assert [event["id"] for event in client.events(2)] == [answer["id"], last["id"]]
+    client.close()
 
 
 # ---- databases that go ----
@@ -336,8 +371,6 @@ def test_a_subscribe_during_the_replay_waits_for_it(world):
 
 
 def test_while_there_is_no_store_a_subscribe_is_unavailable_and_other_rooms_are_served(make_world):
-    from support.native_client import NativeClient
-
     world = make_world(namespace(subscribe_wait_ms=200))
     if world.store.kind == "sqlite":
         world.store.url = f"sqlite:{world.folder / 'not there yet' / 'store.db'}"
