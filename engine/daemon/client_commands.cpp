@@ -33,7 +33,7 @@ Result<SubscribeOptions> read_subscribe(Chosen& chosen) {
 
 int subscribe(Chosen& chosen) {
   auto options = read_subscribe(chosen);
-  if (options) return Subscriber(std::move(*options)).run();
+  if (options) return RoomFollower(std::move(*options)).run();
   std::fputs((options.error().detail + '\n').c_str(), stderr);
   return kExitFailed;
 }

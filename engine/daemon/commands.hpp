@@ -5,8 +5,8 @@
 #include <functional>
 
 #include "daemon/publish_command.hpp"
+#include "daemon/room_follower.hpp"
 #include "daemon/start_config.hpp"
-#include "daemon/subscriber.hpp"
 #include "daemon/token_command.hpp"
 
 namespace ringcast {

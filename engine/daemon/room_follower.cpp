@@ -1,4 +1,4 @@
-#include "daemon/subscriber.hpp"
+#include "daemon/room_follower.hpp"
 
 #include <fmt/format.h>
 
@@ -45,12 +45,12 @@ Result<Position> parse_position(std::string_view text) {
   return {Errc::validation, "--recover: expected EPOCH.OFFSET, as an earlier run printed it"};
 }
 
-Subscriber::Subscriber(SubscribeOptions options) : options_(std::move(options)) {
+RoomFollower::RoomFollower(SubscribeOptions options) : options_(std::move(options)) {
   for (std::string& name : options_.rooms)
     if (find(name) == nullptr) rooms_.push_back({std::move(name), options_.recover});
 }
 
-int Subscriber::run() {
+int RoomFollower::run() {
   for (bool connected_before = false;;) {
     auto client = WebsocketClient::connect(options_.url, options_.token);
     if (!client) {
@@ -68,7 +68,7 @@ int Subscriber::run() {
   }
 }
 
-Subscriber::End Subscriber::follow(WebsocketClient& client) {
+RoomFollower::End RoomFollower::follow(WebsocketClient& client) {
   if (auto sent = subscribe(client); !sent) {
     note(sent.error().detail);
     return End::lost;
@@ -93,7 +93,7 @@ Subscriber::End Subscriber::follow(WebsocketClient& client) {
 }
 
 // The answer's id is the room's number, from 1.
-Result<void> Subscriber::subscribe(WebsocketClient& client) {
+Result<void> RoomFollower::subscribe(WebsocketClient& client) {
   for (std::size_t i = 0; i < rooms_.size(); ++i) {
     if (rooms_[i].state == Room::State::left) continue;
     rooms_[i].state = Room::State::asked;
@@ -109,7 +109,7 @@ Result<void> Subscriber::subscribe(WebsocketClient& client) {
   return {};
 }
 
-Subscriber::End Subscriber::take(const ServerMessage& message, std::string_view json) {
+RoomFollower::End RoomFollower::take(const ServerMessage& message, std::string_view json) {
   Room* room = find(message.room);
   if (room != nullptr && message.is_event()) return take_event(*room, message, json);
   if (message.type == "position") take_position(message);
@@ -132,7 +132,7 @@ Subscriber::End Subscriber::take(const ServerMessage& message, std::string_view 
   return End::none;
 }
 
-Subscriber::End Subscriber::take_subscribed(Room& room, const ServerMessage& message) {
+RoomFollower::End RoomFollower::take_subscribed(Room& room, const ServerMessage& message) {
   const bool asked = room.position.has_value();
   room.state = Room::State::subscribed;
   room.position.reset();
@@ -149,8 +149,8 @@ Subscriber::End Subscriber::take_subscribed(Room& room, const ServerMessage& mes
   return End::none;
 }
 
-Subscriber::End Subscriber::take_event(Room& room, const ServerMessage& message,
-                                       std::string_view json) {
+RoomFollower::End RoomFollower::take_event(Room& room, const ServerMessage& message,
+                                           std::string_view json) {
   std::string at = "-";
   if (room.position && message.offset != 0) {
     if (message.offset <= room.position->offset) return End::none;  // sent twice
@@ -163,7 +163,7 @@ Subscriber::End Subscriber::take_event(Room& room, const ServerMessage& message,
   return ++printed_ == options_.count ? End::counted : End::none;
 }
 
-Subscriber::End Subscriber::take_error(const ServerMessage& message) {
+RoomFollower::End RoomFollower::take_error(const ServerMessage& message) {
   const bool of_room = message.id != 0 && message.id <= rooms_.size();
   note(fmt::format("{}{}: {}", of_room ? rooms_[message.id - 1].name + ": " : "", message.code,
                    message.message));
@@ -172,30 +172,30 @@ Subscriber::End Subscriber::take_error(const ServerMessage& message) {
 }
 
 // All rooms of the source's epoch are complete up to there.
-void Subscriber::take_position(const ServerMessage& message) {
+void RoomFollower::take_position(const ServerMessage& message) {
   for (Room& room : rooms_)
     if (room.position && room.position->epoch == message.epoch)
       room.position->offset = std::max(room.position->offset, message.offset);
 }
 
-Subscriber::End Subscriber::closed(const WebsocketClient::Received& received) {
+RoomFollower::End RoomFollower::closed(const WebsocketClient::Received& received) {
   note(fmt::format("closed by the daemon: {} {}", received.close_code, received.close_text));
   return may_come_back(received.close_code) ? End::lost : End::refused;
 }
 
-Subscriber::Room* Subscriber::find(std::string_view name) {
+RoomFollower::Room* RoomFollower::find(std::string_view name) {
   const auto found = std::find_if(rooms_.begin(), rooms_.end(),
                                   [&](const Room& room) { return room.name == name; });
   return found == rooms_.end() ? nullptr : &*found;
 }
 
 // A line is out before the next message is read, also into a pipe.
-void Subscriber::print(std::string_view line) {
+void RoomFollower::print(std::string_view line) {
   std::fputs((printable(line) + '\n').c_str(), stdout);
   std::fflush(stdout);
 }
 
-void Subscriber::note(std::string_view text) {
+void RoomFollower::note(std::string_view text) {
   std::fputs((printable(text) + '\n').c_str(), stderr);
 }
 

@@ -36,9 +36,9 @@ struct SubscribeOptions {
 //
 // Thread: the only one. Lives while the command runs. After the first connection a lost one is
 // tried again without end, with Backoff, from the last position of each room.
-class Subscriber final {
+class RoomFollower final {
  public:
-  explicit Subscriber(SubscribeOptions options);
+  explicit RoomFollower(SubscribeOptions options);
 
   // Returns the exit code.
   [[nodiscard]] int run();
