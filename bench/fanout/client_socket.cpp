@@ -154,8 +154,11 @@ std::uint64_t number_after(std::string_view message, std::string_view name, std:
   const auto* at =
       static_cast<const char*>(::memmem(message.data(), message.size(), name.data(), name.size()));
   if (at == nullptr) return missing;
+  const char* c = at + name.size();
+  const char* const end = message.data() + message.size();
+  if (c != end && *c == ' ') ++c;  // as jsonb writes it
   std::uint64_t number = 0;
-  for (const char* c = at + name.size(); c != message.data() + message.size(); ++c) {
+  for (; c != end; ++c) {
     if (*c < '0' || *c > '9') break;
     number = number * 10 + static_cast<std::uint64_t>(*c - '0');
   }

@@ -43,10 +43,14 @@ Result<std::unique_ptr<Crowd>> Crowd::join(std::uint16_t port, const std::string
 
 Result<void> Crowd::read_member(Member& member, const std::function<void(std::string_view)>& seen) {
   std::uint64_t wrong = UINT64_MAX;
+  std::uint64_t due = 0;
   const bool alive = member.socket.read(buffer_, [&](std::string_view message) {
     const std::uint64_t number = number_after(message, "\"bn\":", UINT64_MAX);
     if (number == UINT64_MAX) return;  // not an event of ours: a ping, a position
-    if (number != member.next && wrong == UINT64_MAX) wrong = number;
+    if (number != member.next && wrong == UINT64_MAX) {
+      wrong = number;
+      due = member.next;
+    }
     ++member.next;
     ++deliveries_;
     frame_bytes_ = message.size() + (message.size() <= 125 ? 2 : 4);

@@ -1,0 +1,67 @@
+// What one event costs before it is sent: checked on entry, encoded once; and what a client's
+// message costs to unmask.
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include "hub/encoder.hpp"
+#include "message/json.hpp"
+#include "wire/websocket_frame.hpp"
+
+namespace ringcast {
+namespace {
+
+// Valid JSON of about so many octets: an object with a few fields and one long one.
+std::string payload_of(std::size_t bytes) {
+  std::string json = R"({"id":12345,"title":"a task","done":false,"tags":["a","b"],"text":")";
+  while (json.size() + 2 < bytes) json += static_cast<char>('a' + json.size() % 26);
+  return json + "\"}";
+}
+
+Event event_of(std::size_t bytes) {
+  Event event;
+  event.id = Uuid::random();
+  event.room = "tenant:42:kitchen";
+  event.type = "task:moved";
+  event.data = std::make_shared<const std::string>(payload_of(bytes));
+  event.offset = 123'456'789;
+  return event;
+}
+
+void payload_validation(benchmark::State& state) {
+  const std::string json = payload_of(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    auto checked = check_payload(json, JsonShape::any, "data");
+    benchmark::DoNotOptimize(checked.ok());
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(json.size()));
+}
+BENCHMARK(payload_validation)->Arg(128)->Arg(300)->Arg(1'024)->Arg(16'384);
+
+template <Encoding encoding>
+void frame_encode(benchmark::State& state) {
+  const Event event = event_of(static_cast<std::size_t>(state.range(0)));
+  const Epoch epoch = "0123abcd";
+  std::string scratch;
+  auto batch = std::make_shared<Batch>();
+  for (auto _ : state) {
+    if (batch->frames() == 1'024) batch = std::make_shared<Batch>();
+    append_frame(encoding, event, epoch, *batch, scratch);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(frame_encode<Encoding::native>)->Arg(128)->Arg(1'024)->Arg(16'384);
+BENCHMARK(frame_encode<Encoding::sse>)->Arg(128)->Arg(1'024);
+
+void unmask(benchmark::State& state) {
+  std::string payload(static_cast<std::size_t>(state.range(0)), 'x');
+  const std::array<char, 4> mask{0x11, 0x22, 0x33, 0x44};
+  for (auto _ : state) {
+    wire::unmask(payload, mask, 1);
+    benchmark::DoNotOptimize(payload.data());
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(unmask)->Arg(128)->Arg(1'024)->Arg(16'384);
+
+}  // namespace
+}  // namespace ringcast
