@@ -10,9 +10,11 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <thread>
 
 namespace ringcast::io {
 
@@ -139,6 +141,8 @@ Error refused(const ListenAddress& address, std::string_view call, int error) {
   return {Errc::unavailable, fmt::format("{}: {}: {}", where, call, std::strerror(error))};
 }
 
+constexpr std::chrono::milliseconds kReleaseLook{5};
+
 enum class SharePort { no, yes };
 
 Result<FileDescriptor> bind_and_listen(const ListenAddress& address, SharePort share) {
@@ -171,6 +175,23 @@ Result<void> clear_stale(const ListenAddress& address) {
     return refused(address, "connect", EADDRINUSE);
   if (::unlink(path.c_str()) != 0) return refused(address, "unlink", errno);
   return {};
+}
+
+Result<BoundListener> bind_first(const ListenAddress& address) {
+  if (address.family() == AF_UNIX)
+    if (auto cleared = clear_stale(address); !cleared) return cleared.error();
+  auto socket = bind_and_listen(address, SharePort::no);
+  if (!socket) return socket.error();
+  BoundListener out{address, std::move(socket).value()};
+  if (address.family() == AF_UNIX) return out;
+  // The address is ours alone until here; from now on sockets that ask for SO_REUSEPORT too, which
+  // a second daemon's first one does not, may join.
+  set_option(out.socket.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  out.address.size = sizeof out.address.storage;
+  if (::getsockname(out.socket.get(), reinterpret_cast<sockaddr*>(&out.address.storage),
+                    &out.address.size) != 0)
+    return refused(address, "getsockname", errno);
+  return out;
 }
 
 }  // namespace
@@ -217,20 +238,16 @@ bool is_loopback(const ListenAddress& address) {
 }
 
 Result<BoundListener> bind_listener(const ListenAddress& address) {
-  if (address.family() == AF_UNIX)
-    if (auto cleared = clear_stale(address); !cleared) return cleared.error();
-  auto socket = bind_and_listen(address, SharePort::no);
-  if (!socket) return socket.error();
-  BoundListener out{address, std::move(socket).value()};
-  if (address.family() == AF_UNIX) return out;
-  // The address is ours alone until here; from now on sockets that ask for SO_REUSEPORT too, which
-  // a second daemon's first one does not, may join.
-  set_option(out.socket.get(), SOL_SOCKET, SO_REUSEPORT, 1);
-  out.address.size = sizeof out.address.storage;
-  if (::getsockname(out.socket.get(), reinterpret_cast<sockaddr*>(&out.address.storage),
-                    &out.address.size) != 0)
-    return refused(address, "getsockname", errno);
-  return out;
+  // The kernel takes a ring apart behind the end of its process: a daemon that was killed is gone,
+  // and still its sockets are there for some 10 ms, longer on a busy machine.
+  const auto give_up = std::chrono::steady_clock::now() + kReleaseWaitMax;
+  for (;;) {
+    auto bound = bind_first(address);
+    if (bound || bound.error().code != Errc::conflict ||
+        std::chrono::steady_clock::now() >= give_up)
+      return bound;
+    std::this_thread::sleep_for(kReleaseLook);
+  }
 }
 
 Result<FileDescriptor> open_listener(const BoundListener& first) {

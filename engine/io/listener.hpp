@@ -3,6 +3,7 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -36,10 +37,12 @@ struct BoundListener {
 };
 
 inline constexpr int kBacklog = 4'096;
+inline constexpr std::chrono::milliseconds kReleaseWaitMax{1'000};
 
 // Thread: start-up. Binds and listens without SO_REUSEPORT, so that of two daemons on one address
 // the second is refused, with the address in the error; listening sockets of this process may join
-// from then on. A unix socket's file that no process listens on is replaced.
+// from then on. A unix socket's file that no process listens on is replaced. An address in use is
+// tried again for kReleaseWaitMax, since that of a killed daemon is not free at once.
 Result<BoundListener> bind_listener(const ListenAddress& address);
 
 // Thread: any. A further socket on the same address, among which the kernel spreads connections; of

@@ -7,6 +7,9 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
 #include "unit/io/ring_fixture.hpp"
 
 namespace ringcast::io {
@@ -130,6 +133,21 @@ TEST(Listener, RefusesASecondDaemonWhileOnlyFurtherListenersAreLeft) {
   ASSERT_TRUE(joined.ok());
   first.socket.reset();
   EXPECT_FALSE(bind_listener(first.address).ok());
+}
+
+TEST(Listener, WaitsForAnAddressThatIsAboutToBeFree) {
+  auto first = bind_to("127.0.0.1:0");
+  const ListenAddress address = first.address;
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread ends([&] {
+    std::this_thread::sleep_for(kReleaseWaitMax / 10);
+    first.socket.reset();
+  });
+  const auto second = bind_listener(address);
+  const auto waited = std::chrono::steady_clock::now() - begin;
+  ends.join();
+  ASSERT_TRUE(second.ok()) << second.error().detail;
+  EXPECT_GE(waited, kReleaseWaitMax / 10);
 }
 
 TEST(Listener, IsFreeAgainAfterItsConnections) {
