@@ -1,0 +1,139 @@
+"""Every marked snippet of README.md and docs/ does what is said beside it."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import jwt
+import pytest
+
+from outbox.stores import PostgresStore, admin_url
+from readme.snippets import read_all, snippet
+from support.daemon import BINARY, ROOT
+from support.tokens import SECRET, make_token
+from support.waiting import DEADLINE_S, wait_until
+
+MODE = "dev"
+STORE = True
+# name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py.
+TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
+          "dev"}
+
+
+def shell(text, folder, **environment):
+    path = f"{pathlib.Path(BINARY).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(["bash", "-euc", text], cwd=folder, capture_output=True, text=True,
+                          timeout=DEADLINE_S, env={**os.environ, "PATH": path, **environment})
+
+
+def run(text, folder, **environment):
+    done = shell(text, folder, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_marked_snippet_is_tested():
+    assert set(read_all()) == TESTED
+
+
+def test_links_of_the_readme_lead_somewhere():
+    targets = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / "README.md").read_text())
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_scripts_are_there_and_can_be_run():
+    commands = [line.split()[0] for line in snippet("scripts").splitlines()]
+    assert commands == ["scripts/demo", "scripts/test"]
+    for command in commands:
+        assert os.access(ROOT / command, os.X_OK)
+        subprocess.run(["bash", "-n", ROOT / command], check=True)
+
+
+def test_a_row_inserted_from_python_arrives(daemon, connect, tmp_path):
+    store = re.search(r"sqlite:(\S+\.db)", daemon.log())[1]  # "that the first log lines name"
+    client = connect()
+    client.subscribed("tenant:42")
+    script = tmp_path / "insert.py"
+    script.write_text(snippet("insert"))
+    subprocess.run([sys.executable, script, store], check=True, timeout=DEADLINE_S)
+    (event,) = client.events(1)
+    assert event["type"] == "kitchen.task.claimed"
+    assert event["data"]["payload"] == {"taskId": 7, "employeeId": "ann"}
+
+
+def test_a_row_inserted_in_postgresql_arrives(make_daemon, connect):
+    if not admin_url():
+        pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
+    store = PostgresStore(admin_url())
+    try:
+        daemon = make_daemon(mode="dev", arguments=["--store", store.url]).wait_ready()
+        client = connect(daemon=daemon)
+        client.subscribed("tenant:42")
+        store.query(snippet("insert-postgres"))
+        (event,) = client.events(1)
+        assert event["data"]["payload"] == {"taskId": 7, "employeeId": "ann"}
+        daemon.stop()
+    finally:
+        store.remove()
+
+
+def test_an_event_published_by_curl_arrives(daemon, connect, tmp_path):
+    client = connect()
+    client.subscribed("chat:1")
+    answer = json.loads(run(snippet("publish", daemon), tmp_path))
+    (event,) = client.events(1)
+    assert (event["type"], event["data"]) == ("message:new", {"text": "hello"})
+    assert event["id"] == answer["id"]
+
+
+def test_an_event_published_by_the_command_line_arrives(daemon, connect, tmp_path):
+    client = connect()
+    client.subscribed("chat:1")
+    run(f"{snippet('pub').strip()} --url {daemon.url}", tmp_path)
+    (event,) = client.events(1)
+    assert (event["type"], event["data"]) == ("message", {"text": "hello"})
+
+
+def test_the_token_grants_what_its_flags_say(tmp_path):
+    token = run(snippet("token"), tmp_path, RINGCAST_AUTH_HS256_SECRET=SECRET).strip()
+    claims = jwt.decode(token, SECRET, algorithms=["HS256"])
+    assert claims["sub"] == "alice"
+    assert claims["rooms"]["subscribe"] == ["tenant:42:*"]
+    assert claims["rooms"]["publish"] == ["chat:1"]
+
+
+def test_the_claims_grant_what_the_page_says(make_daemon, connect):
+    claims = json.loads(snippet("claims"))
+    rooms = claims.pop("rooms")
+    user = claims.pop("sub")
+    daemon = make_daemon({"auth": {"hs256_secret": SECRET, "allow_anonymous": False}})
+    client = connect(make_token(user, **rooms, **claims), daemon=daemon)
+    assert client.hello["user"] == "ann"
+    for room in ("project:7", "tenant:42:kitchen"):
+        client.subscribed(room)
+    # "tenant:42:* does not include tenant:42"
+    for room in ("tenant:42", "project:8", "chat:1"):
+        assert client.subscribe(room)["code"] == "FORBIDDEN"
+    assert client.publish("chat:9")["type"] == "published"
+    assert client.publish("project:7")["code"] == "FORBIDDEN"
+
+
+def test_the_daemon_starts_as_the_page_says(tmp_path):
+    command = snippet("dev").strip().replace("/tmp/try.db", str(tmp_path / "try.db"))
+    words = command.split()
+    assert words[0] == "ringcastd"
+    with open(tmp_path / "out", "w") as out, open(tmp_path / "err", "w") as err:
+        daemon = subprocess.Popen([BINARY, *words[1:]], stdout=out, stderr=err, cwd=tmp_path)
+    try:
+        wait_until(lambda: (tmp_path / "out").read_text().startswith("listening on http://127.0.0.1:"),
+                   "the first line")
+        wait_until(lambda: (tmp_path / "try.db").exists(), "the store")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(DEADLINE_S) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
