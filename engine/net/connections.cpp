@@ -263,7 +263,7 @@ void Connections::become_sse(Connection& connection, Instant now) {
   connection.answering = false;
   connection.session.peer = sse_peer_.get();
   connection.session.encoding = Encoding::sse;
-  if (connection.peer_ended) return finish(connection);
+  if (connection.peer_ended || stopping_) return finish(connection);
   connection.unread = {};  // nothing more is read, but the peer's end has to be seen
   ring_.resume_receive(connection.socket);
   connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);

@@ -54,17 +54,10 @@ void Connections::flush(Instant now) {
   }
   std::vector<Session*>& dirty = hub_.audience().dirty();
   flushing_.swap(dirty);
-  for (Session* session : flushing_) {
-    session->dirty = false;
+  // Last words do not list a session again: it counts as dirty until all have spoken.
+  for (Session* session : flushing_)
     if (session->closing) begin_ending(of(*session), *session->closing, now);
-  }
-  // begin_ending() may have added last words to sessions of this very list.
-  for (Session* session : dirty) {
-    session->dirty = false;
-    if (std::find(flushing_.begin(), flushing_.end(), session) == flushing_.end())
-      flushing_.push_back(session);
-  }
-  dirty.clear();
+  for (Session* session : flushing_) session->dirty = false;
   send_dirty(now);
   for (const Sending& sending : sending_) close_ended(*sending.connection, now);
   flushing_.clear();
@@ -75,6 +68,7 @@ void Connections::send_dirty(Instant now) {
   sending_.clear();
   for (Session* session : flushing_) {
     Connection& connection = of(*session);
+    session->reply_bytes = 0;
     parts_.clear();
     session->queue.gather(parts_, kPartsMax);
     std::size_t octets = 0;
@@ -143,7 +137,7 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
   const bool websocket =
       connection.mode == Connection::Mode::native || connection.mode == Connection::Mode::echo;
   connection.mode = Connection::Mode::ending;
-  if (websocket && !connection.close_sent) {
+  if (websocket && !connection.close_sent && !connection.shut) {
     std::string frame;
     wire::append_close_frame(frame, reason);
     // Not by write(): a queue that is full must still say why it ends, as its last octets.
