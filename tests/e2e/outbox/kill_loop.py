@@ -1,4 +1,5 @@
-"""kill -9 of daemons at random moments, under traffic, restarted at once on the same port and store.
+"""kill -9 of daemons at random moments under traffic; they start again at once, on the same port
+and store.
 
 Used by the tests marked `kill` and by scripts/kill, which runs more rounds and writes a report."""
 import random

@@ -89,8 +89,8 @@ class PostgresSession:
     def next_sequence(self, name):
         """Locks the aggregate's row until the end of the transaction."""
         return self.execute(
-            "insert into app_aggregate as a values(%s, 1) on conflict(name) do update set n = a.n + 1"
-            " returning n", (name,)).fetchone()[0]
+            "insert into app_aggregate as a values(%s, 1) on conflict(name)"
+            " do update set n = a.n + 1 returning n", (name,)).fetchone()[0]
 
     def insert(self, tenant, aggregate, event_type, payload, *, id=None, room=None,
                exclude_user=None, version=1, lock_aggregate=False):
@@ -190,6 +190,11 @@ class SqliteStore(Store):
         return {row: [(epoch, offset)]
                 for row, offset in self.query("select event_id, id from ringcast_outbox")}
 
+    def contents(self):
+        """(id, tenant, aggregate, event type, payload) of every row."""
+        return self.query("select event_id, tenant_id, aggregate_id, event_type, payload"
+                          " from ringcast_outbox")
+
     def status(self, id):
         """(status, reason, error)"""
         return self.query("select status, reason, error from ringcast_outbox_status"
@@ -235,6 +240,10 @@ class PostgresStore(Store):
             " from ringcast.reader_window w join ringcast.outbox o"
             " on o.id between w.id_from and w.id_to and pg_visible_in_snapshot(o.xid, w.snap_to)"
             " and not pg_visible_in_snapshot(o.xid, w.snap_from)")}
+
+    def contents(self):
+        return self.query("select event_id::text, tenant_id, aggregate_id, event_type,"
+                          " convert_from(payload, 'UTF8') from ringcast.outbox")
 
     def status(self, id):
         return self.query("select status, reason, error from ringcast.outbox_status"

@@ -50,6 +50,7 @@ class Subscriber:
         self.counts = collections.Counter()
         self.errors = []  # answers that a client could not expect
         self.seen_at = {}
+        self.asked_at = []  # when it asked for recovery
         self.websocket = None
         self.paused = False
         self.task = None
@@ -124,6 +125,7 @@ class Subscriber:
         question = {"type": "subscribe", "room": name, "id": name}
         if room.epoch:
             question["recover"] = {"offset": room.position, "epoch": room.epoch}
+            self.asked_at.append(time.monotonic())
         await self.websocket.send(json.dumps(question))
 
     # ---- the rules of a client ----

@@ -90,22 +90,23 @@ def test_who_was_away_for_longer_than_the_history_is_told(make_world):
 
 
 def test_a_client_moves_to_the_daemon_that_is_behind(world):
-    ahead, behind = world.daemon(), world.daemon()
+    ahead, behind = world.daemon(), world.daemon({"outbox": {"batch_max": 50}})
     client = world.crowd.add("moves", ["tenant:t1"], [ahead])
+    witness = world.crowd.add("stays", ["tenant:t1"], [behind])
     world.crowd.wait_live()
     behind.signal(signal.SIGSTOP)
-    last = world.write_bulk(3000)
+    last = world.write_bulk(10_000)
     wait_shown(client, last)
     position = client.only.position
     world.crowd.pause(client)
-    # The kernel takes the connection of a daemon that stands still; the question is there before
-    # the first of the rows.
+    # It knocks before the daemon goes on, and asks while that reads its 200 windows.
     world.crowd.resume(client, daemon=behind)
-    wait_until(lambda: client.websocket is None, "an attempt")
     behind.signal(signal.SIGCONT)
     wait_until(lambda: len(client.only.answers) == 2, "the second answer")
     answer = client.only.answers[1]
     assert (answer["recovered"], answer["offset"]) == (True, position)
+    wait_shown(witness, last)
+    assert client.asked_at[0] < witness.seen_at[last], "the daemon was not behind"
     wait_shown(client, world.write())
     assert client.counts["redelivered"] == 0
     world.finish()
@@ -130,7 +131,7 @@ def test_full_size_a_backlog_is_met_by_both_daemons_at_once(world):
 
 
 def test_full_size_one_daemon_stands_still_and_the_other_goes_on(world):
-    """7 s instead of 20: longer than the 5 s after which the database gives up a reader's socket."""
+    """7 s instead of 20: longer than the 5 s after which the database gives up its socket."""
     going, still = world.daemon(), world.daemon()
     goes_on = world.crowd.add("goes on", ["tenant:t1", "tenant:t2"], [going])
     world.crowd.add("waits", ["tenant:t1", "tenant:t2"], [still])
@@ -177,11 +178,15 @@ def test_an_invalid_row_in_mid_window_fails_alone(world):
     """All in one transaction, hence in one window."""
     daemon = world.daemon()
     other = world.daemon()
-    clients = [world.crowd.add(f"at {n}", ["tenant:t1"], [d]) for n, d in enumerate((daemon, other))]
+    clients = [world.crowd.add(f"at {number}", ["tenant:t1"], [one])
+               for number, one in enumerate((daemon, other))]
     world.crowd.wait_live()
     session = world.store.session()
     session.begin()
-    write = lambda **fields: world.write_through(session, "t1", "same", **fields)
+
+    def write(**fields):
+        return world.write_through(session, "t1", "same", **fields)
+
     good = [write()]
     bad = [write(event_type="presence:update", room="tenant:t1", deliverable=False),
            write(payload='{"sequence": 1', deliverable=False)]
@@ -253,7 +258,10 @@ def test_an_excluded_user_misses_the_row_also_in_recovery(world):
     bob = world.crowd.add("bob", ["tenant:t1"], [daemon], user="bob",
                           token=make_token("bob", ["tenant:t1"]))
     world.crowd.wait_live()
-    write_both = lambda: (world.write(exclude_user="alice"), world.write())
+
+    def write_both():
+        return world.write(exclude_user="alice"), world.write()
+
     hidden, shown = write_both()
     wait_shown(alice, shown)
     wait_shown(bob, hidden, shown)
@@ -294,9 +302,10 @@ def test_a_publish_into_a_store_room_reaches_the_clients_of_both_daemons(world):
     answer = daemons[0].publish("tenant:t1", "note", {"n": 1})
     events = [client.events(1)[0] for client in clients]
     assert events[0] == events[1]
-    assert (events[0]["type"], events[0]["id"], events[0]["data"]) == ("note", answer["id"], {"n": 1})
+    event = events[0]
+    assert (event["type"], event["id"], event["data"]) == ("note", answer["id"], {"n": 1})
     if "offset" in answer:
-        assert answer["offset"] == events[0]["offset"]
+        assert answer["offset"] == event["offset"]
     for client in clients:
         client.close()
 

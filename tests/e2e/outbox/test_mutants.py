@@ -1,6 +1,6 @@
 """Readers that are wrong in known ways, under the writers of the other tests: the checker says so.
 
-Each reader takes rows straight from the database, as a daemon with that fault would deliver them."""
+Each reader takes rows straight from the database, as a daemon with that fault would."""
 import psycopg
 
 from outbox.checker import Log, Seen, check
@@ -28,8 +28,8 @@ def by_transaction(connection, state):
     last = state.get("last", (0, 0))
     rows = connection.execute(
         f"select o.xid::text::bigint, {COLUMNS} from ringcast.outbox o where o.tenant_id = 't1' and"
-        " o.xid < pg_snapshot_xmin(pg_current_snapshot()) and (o.xid::text::bigint, o.id) > (%s, %s)"
-        " order by 1, 2", last).fetchall()
+        " o.xid < pg_snapshot_xmin(pg_current_snapshot())"
+        " and (o.xid::text::bigint, o.id) > (%s, %s) order by 1, 2", last).fetchall()
     if rows:
         state["last"] = rows[-1][:2]
     return [row[1:] for row in rows]
@@ -81,13 +81,13 @@ def test_the_checker_sees_the_faults_of_other_cursors(world):
 
 
 def record_several(connection, snap_from, snap_to, batch, first_no):
-    """The backlog between two snapshots as windows of `batch` rows, in one ON CONFLICT statement."""
+    """The backlog between two snapshots as windows of `batch` rows, all in one statement."""
     connection.execute(
         "with d as (select id, (row_number() over (order by id) - 1) / %(batch)s as part"
         " from ringcast.outbox where pg_visible_in_snapshot(xid, %(to)s::pg_snapshot)"
         " and not pg_visible_in_snapshot(xid, %(from)s::pg_snapshot))"
-        " insert into mutant_window select %(no)s + part, %(from)s::pg_snapshot, %(to)s::pg_snapshot,"
-        " min(id), max(id) from d group by part on conflict do nothing",
+        " insert into mutant_window select %(no)s + part, %(from)s::pg_snapshot,"
+        " %(to)s::pg_snapshot, min(id), max(id) from d group by part on conflict do nothing",
         {"from": snap_from, "to": snap_to, "batch": batch, "no": first_no})
 
 
@@ -97,10 +97,13 @@ def test_the_checker_sees_several_windows_recorded_by_one_statement(world):
     world.daemon()
     world.write_bulk(250)
     with psycopg.connect(world.store.url, autocommit=True) as connection:
-        connection.execute("create table mutant_window(no bigint primary key, snap_from pg_snapshot,"
-                           " snap_to pg_snapshot, id_from bigint, id_to bigint)")
+        connection.execute(
+            "create table mutant_window(no bigint primary key, snap_from pg_snapshot,"
+            " snap_to pg_snapshot, id_from bigint, id_to bigint)")
+        def snapshot():
+            return connection.execute("select pg_current_snapshot()::text").fetchone()[0]
+
         # A transaction that holds the first numbers and commits between the two snapshots.
-        snapshot = lambda: connection.execute("select pg_current_snapshot()::text").fetchone()[0]
         late = world.store.session()
         late.begin()
         for _ in range(60):
@@ -114,8 +117,8 @@ def test_the_checker_sees_several_windows_recorded_by_one_statement(world):
         record_several(connection, FIRST, second, 100, 1)
         log = Log("mutant", "tenant:t1", epoch="e")
         rows = connection.execute(
-            f"select {COLUMNS} from mutant_window w join ringcast.outbox o on o.id between w.id_from"
-            " and w.id_to and pg_visible_in_snapshot(o.xid, w.snap_to)"
+            f"select {COLUMNS} from mutant_window w join ringcast.outbox o"
+            " on o.id between w.id_from and w.id_to and pg_visible_in_snapshot(o.xid, w.snap_to)"
             " and not pg_visible_in_snapshot(o.xid, w.snap_from) order by w.no, o.id").fetchall()
         for offset, (_, id, aggregate, sequence) in enumerate(rows):
             log.entries.append(Seen(id, "e", offset, aggregate, sequence))

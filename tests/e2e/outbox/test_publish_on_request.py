@@ -56,11 +56,12 @@ def test_rows_that_fail_are_counted_as_failed(world):
 
 def test_what_another_daemon_recorded_is_skipped_or_delivered_already(world):
     first, second = world.daemon(), world.daemon()
-    clients = [world.crowd.add(f"at {n}", ["tenant:t1"], [d]) for n, d in enumerate((first, second))]
+    clients = [world.crowd.add(f"at {number}", ["tenant:t1"], [one])
+               for number, one in enumerate((first, second))]
     world.crowd.wait_live()
     ids = [world.write() for _ in range(4)]
     assert counts(publish(first)) == (4, 0, 0)
-    # The second sees the record by itself sooner or later; asked meanwhile it has published nothing.
+    # The second sees the record by itself sooner or later; it has published nothing either way.
     published, failed, skipped = counts(publish(second))
     assert (published, failed) == (0, 0) and skipped in (0, 4)
     for client in clients:

@@ -10,8 +10,8 @@ from support.waiting import wait_until
 STORES = ("sqlite",)
 # The poll would come after a minute, beyond every deadline: what arrives, arrives by the event.
 CONFIG = {"outbox": {"poll_interval_ms": 60_000}}
-INSERT = ("insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload)"
-          " values('t1', 'Thing', '{}', 'alpha.thing.changed', '{{}}')")
+INSERT = ("insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type,"
+          " payload) values('t1', 'Thing', '{}', 'alpha.thing.changed', '{{}}')")
 
 
 def by_shell(path, sql):

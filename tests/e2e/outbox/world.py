@@ -1,4 +1,5 @@
 """A store, daemons on it, writers, subscribers; and the verdict at the end."""
+import json
 import pathlib
 import socket
 
@@ -35,6 +36,7 @@ class World:
         self.daemons = []
         self.crowd = Crowd()
         self.writers = []
+        self.logs = 0  # of writers, so far
         self.rows = []
         self.committed_at = {}
 
@@ -54,9 +56,10 @@ class World:
                       deliverable=True, payload=None, **fields):
         """One row, with its sequence number, in the session's transaction."""
         sequence = session.next_sequence(f"{tenant}/{aggregate}")
+        if not isinstance(payload, str):
+            payload = {"sequence": sequence, **(payload or {})}
         id = session.insert(tenant, aggregate, fields.pop("event_type", f"{module}.thing.changed"),
-                            {"sequence": sequence, **(payload or {})} if not isinstance(payload, str)
-                            else payload, exclude_user=exclude_user or None, **fields)
+                            payload, exclude_user=exclude_user or None, **fields)
         self.rows.append(Row(tenant, aggregate, sequence, id, True, module, exclude_user,
                              deliverable))
         return id
@@ -91,12 +94,24 @@ class World:
         """Two processes of four threads each, until finish()."""
         seed = settings.pop("seed", 1)
         for number in range(processes):
+            self.logs += 1
             self.writers.append(WriterProcess(Settings(
-                self.store.url, str(self.folder / f"writers{len(self.writers)}"),
+                self.store.url, str(self.folder / f"writers{self.logs}"),
                 seed=seed * 10 + number, **settings)))
 
     def written(self):
         return sum(writer.lines() for writer in self.writers)
+
+    def kill_writers(self):
+        """kill -9 in mid-transaction; what they committed is then known from the store alone."""
+        for writer in self.writers:
+            self.rows += writer.kill()
+        self.writers = []
+        known = {row.id for row in self.rows}
+        for id, tenant, aggregate, event_type, payload in self.store.contents():
+            if id not in known:
+                self.rows.append(Row(tenant, aggregate, json.loads(payload)["sequence"], id, True,
+                                     event_type.split(".")[0]))
 
     def stop_writers(self):
         for writer in self.writers:

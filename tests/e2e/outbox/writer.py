@@ -106,9 +106,20 @@ class WriterProcess:
     def stop(self):
         _, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == 0 and not errors, errors
+        return self.logged()
+
+    def kill(self):
+        """kill -9; a commit whose line was not written yet is in the store alone."""
+        self.process.kill()
+        self.process.communicate()
+        return self.logged()
+
+    def logged(self):
         rows = []
         for number in range(self.settings.threads):
             for line in open(f"{self.settings.log}.{number}", encoding="utf-8"):
+                if not line.endswith("\n"):
+                    break  # killed while it wrote
                 fields = json.loads(line)
                 at = fields.pop("at")
                 rows.append(Row(**fields))

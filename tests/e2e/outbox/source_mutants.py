@@ -1,0 +1,69 @@
+"""The daemon itself, with a fault built into its source: the kill loop has to find it.
+
+scripts/kill runs this file by its name; scripts/test has no time for it. A mutant is a change to
+one unit, compiled and linked by the very commands of the build that RINGCAST_BIN belongs to."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from outbox.kill_loop import kill_rounds
+from support import daemon as daemons
+
+UNIT = "pg/window_sql.cpp"
+STORES = ("postgres",)
+MUTANTS = {
+    # What commits late has an id below the last one that was seen.
+    "id cursor": ('''"select {0} from {{0}} where xid >= pg_snapshot_xmax({1}::pg_snapshot)"
+                          "\\n  union all select {0} from {{0}}"
+                          " where xid = any(array(select pg_snapshot_xip({1}::pg_snapshot)))",''',
+                  '''"select {0} from {{0}} where {1}::pg_snapshot is not null and id >"
+                  " (select coalesce(max(id_to), 0) from ringcast.reader_window)",'''),
+    # The rest of one daemon's windows takes numbers that the other's backlog did not need.
+    "several windows by one statement": (
+        '''p as (select id, size from d order by id limit $7::bigint)
+{1}
+select $1, $2::bigint, $3, $4::pg_snapshot, $5::pg_snapshot, min(id), max(id), count(*),
+       coalesce(sum(size), 0), (select count(*) from d) > $7::bigint
+from p having {2}''', '''p as (select id, size,
+  (row_number() over (order by id) - 1) / $7::bigint as part from d)
+{1}
+select $1, $2::bigint + part, $3, $4::pg_snapshot, $5::pg_snapshot, min(id), max(id), count(*),
+       coalesce(sum(size), 0), part < (select max(part) from p)
+from p group by part having {2}'''),
+}
+# With it go the limits that would leave only one window in the statement.
+ALSO = {"several windows by one statement": [
+    ('" order by id limit $7::bigint + 1)");', '" order by id)");'),
+    (") x order by id limit $7::bigint + 1),", ") x order by id),")]}
+
+
+def build(name, folder):
+    """The path of a daemon with this mutant."""
+    build_folder = pathlib.Path(daemons.BINARY).resolve().parents[1]
+    commands = subprocess.run(["ninja", "-t", "commands", "bin/ringcastd"], cwd=build_folder,
+                              capture_output=True, text=True, check=True).stdout.splitlines()
+    source = (daemons.ROOT / UNIT).read_text()
+    for before, after in [MUTANTS[name], *ALSO.get(name, [])]:
+        assert source.count(before) == 1, f"{UNIT} is no longer what this mutant changes: {before}"
+        source = source.replace(before, after)
+    unit, object_file, binary = (folder / file for file in ("mutant.cpp", "mutant.o", "ringcastd"))
+    unit.write_text(source)
+    (compiles,) = (line for line in commands if line.endswith(UNIT))
+    compiles = re.sub(r" -c \S+$", f" -c {unit}", compiles)
+    compiles = re.sub(r" -MD -MT \S+ -MF \S+ -o \S+", f" -o {object_file}", compiles)
+    (links,) = (line for line in commands if " -o bin/ringcastd " in line)
+    links = links.replace(" -o bin/ringcastd ", f" {object_file} -o {binary} ").split(" && cd ")[0]
+    for command in (compiles, links.removesuffix(" && :")):
+        subprocess.run(command, shell=True, cwd=build_folder, check=True)
+    return str(binary)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_checker_turns_red_for_a_mutant_of_the_source(world, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(daemons, "BINARY", build(name, tmp_path))
+    report = kill_rounds(world, 10, seed=1, pause_ms=20)
+    print(name, report["violations"][:3])
+    assert report["violations"], report
