@@ -225,7 +225,11 @@ void Audience::append_reply(Session& session, std::string_view frame, std::uint6
   replies_->bytes() += frame;
   replies_->end_frame();
   const auto end = static_cast<std::uint32_t>(replies_->size());
-  if (session.queue.push(*replies_, begin, end, bytes_max) == SendQueue::Pushed::full) {
+  // Also before the socket is known to be full: one packet of small requests asks for much more
+  // than it weighs. A first answer may have any size.
+  session.reply_bytes += frame.size();
+  const bool too_much = session.reply_bytes != frame.size() && session.reply_bytes > bytes_max;
+  if (session.queue.push(*replies_, begin, end, bytes_max) == SendQueue::Pushed::full || too_much) {
     metrics_.slow_consumers.add();
     close_session(session, CloseReason::slow_consumer);
   }

@@ -74,6 +74,7 @@ class Session final {
   std::vector<Subscription> subscriptions;
   std::vector<std::string> viewing;    // rooms whose presence it has joined
   std::optional<CloseReason> closing;  // net ends the connection at the end of the tick
+  std::uint64_t reply_bytes = 0;       // of answers since the last visit of its socket
   std::uint32_t questions = 0;         // asked and not yet answered
   bool dirty = false;                  // in the hub's list of sessions to flush
   bool excluded = false;               // some event of this tick is not for this user
