@@ -286,22 +286,22 @@ def test_what_a_stream_sends_behind_its_request_is_nobodys_business(daemon, stre
 def test_a_request_pipelined_behind_a_stream_does_not_hide_its_end(daemon):
     from support.http_client import RawConnection, encode_request
 
-    before = daemon.metric("ringcast_subscriptions")
+    daemon.wait_for_subscriptions(0)
     with RawConnection(daemon.address) as connection:
         connection.send(encode_request("GET", "/sse?room=pipelined:1", {"Host": daemon.host}) +
                         encode_request("GET", "/healthz", {"Host": daemon.host}))
         assert connection.read_response().status == 200
-        wait_until(lambda: daemon.metric("ringcast_subscriptions") == before + 1)
-    wait_until(lambda: daemon.metric("ringcast_subscriptions") == before, "the end of the stream")
+        daemon.wait_for_subscriptions(1)
+    daemon.wait_for_subscriptions(0)
 
 
 def test_a_stream_that_ends_is_unsubscribed(daemon, stream):
-    before = daemon.metric("ringcast_subscriptions")
+    daemon.wait_for_subscriptions(0)
     client = stream("end:1")
     client.wait_for_id()
-    assert daemon.metric("ringcast_subscriptions") == before + 1
+    daemon.wait_for_subscriptions(1)
     client.close()
-    wait_until(lambda: daemon.metric("ringcast_subscriptions") == before, "the end of the subscription")
+    daemon.wait_for_subscriptions(0)
 
 
 def test_the_end_of_the_daemon_ends_streams(make_daemon):

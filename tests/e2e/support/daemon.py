@@ -191,5 +191,8 @@ class Daemon:
     def metric(self, name):
         return self.metrics().get(name, 0.0)
 
+    def wait_for_subscriptions(self, count):
+        wait_until(lambda: self.metric("ringcast_subscriptions") == count, f"{count} subscriptions")
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

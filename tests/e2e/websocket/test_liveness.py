@@ -47,12 +47,12 @@ def test_any_octet_counts_as_a_sign_of_life(daemon):
 
 
 def test_a_dead_peer_leaves_no_descriptor_and_no_subscription(daemon):
-    subscriptions = daemon.metric("ringcast_subscriptions")
+    daemon.wait_for_subscriptions(0)
     client = NativeClient(daemon)
     client.subscribed("dead:1")
-    wait_until(lambda: daemon.metric("ringcast_subscriptions") == subscriptions + 1)
+    daemon.wait_for_subscriptions(1)
     # It keeps its socket open and never reads again.
-    wait_until(lambda: daemon.metric("ringcast_subscriptions") == subscriptions, "the end of a dead peer")
+    daemon.wait_for_subscriptions(0)
     client.close()
 
 
@@ -127,7 +127,7 @@ def test_a_socket_that_takes_nothing_is_closed_after_write_stall(make_daemon):
         if daemon.metric("ringcast_short_sends_total"):
             break
     wait_until(lambda: daemon.metric("ringcast_slow_consumers_total") == 1, "the end of a stalled socket")
-    wait_until(lambda: daemon.metric("ringcast_subscriptions") == 0)
+    daemon.wait_for_subscriptions(0)
     slow.close()
 
 
@@ -163,6 +163,6 @@ def test_pinned_bytes_of_a_shard_are_bounded_by_ending_the_largest(make_daemon):
         if daemon.metric("ringcast_slow_consumers_total"):
             break
     assert daemon.metric("ringcast_slow_consumers_total") == 1
-    assert daemon.metric("ringcast_subscriptions") == 1
+    daemon.wait_for_subscriptions(1)
     slow.close()
     fast.close()
