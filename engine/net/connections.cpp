@@ -277,6 +277,13 @@ void Connections::stop(CloseReason reason, Instant now) {
   ring_.close_listeners();
   for (const auto& connection : by_slot_) {
     if (!connection) continue;
+    const bool idle = connection->mode == Connection::Mode::http && !connection->answering &&
+                      connection->session.queue.empty() &&
+                      connection->parser.state() == wire::HttpParserState::idle;
+    if (idle) {  // nothing is owed: who keeps it open for later must not hold up the stop
+      close(*connection, "stop");
+      continue;
+    }
     connection->keep_alive = false;  // a request that waits for its answer still gets it
     if (!connection->answering) end(*connection, reason);
   }
