@@ -227,13 +227,13 @@ void Audience::append_reply(Session& session, std::string_view frame, std::uint6
   const auto end = static_cast<std::uint32_t>(replies_->size());
   // Also before the socket is known to be full: one packet of small requests asks for much more
   // than it weighs. A first answer may have any size.
+  mark_dirty(session);
   session.reply_bytes += frame.size();
   const bool too_much = session.reply_bytes != frame.size() && session.reply_bytes > bytes_max;
   if (session.queue.push(*replies_, begin, end, bytes_max) == SendQueue::Pushed::full || too_much) {
     metrics_.slow_consumers.add();
     close_session(session, CloseReason::slow_consumer);
   }
-  mark_dirty(session);
 }
 
 void Audience::close_session(Session& session, CloseReason reason) {
@@ -245,6 +245,7 @@ void Audience::close_session(Session& session, CloseReason reason) {
 void Audience::mark_dirty(Session& session) {
   if (session.dirty || !session.opened) return;
   session.dirty = true;
+  session.reply_bytes = 0;
   dirty_.push_back(&session);
 }
 

@@ -68,7 +68,6 @@ void Connections::send_dirty(Instant now) {
   sending_.clear();
   for (Session* session : flushing_) {
     Connection& connection = of(*session);
-    session->reply_bytes = 0;
     parts_.clear();
     session->queue.gather(parts_, kPartsMax);
     std::size_t octets = 0;

@@ -118,6 +118,19 @@ TEST_F(AudienceTest, AnswersOfABlockedConnectionHaveTheirOwnLimit) {
   EXPECT_GT(asked, 5);
 }
 
+TEST_F(AudienceTest, AnswersOfOneTickAreBoundedBeforeTheSocketIsKnownToBeFull) {
+  Client& client = world_.connect(0);
+  auto& audience = world_.hub(0).audience();
+  audience.reply(client.session, std::string(5'000, 'x'));  // one answer may have any size
+  EXPECT_FALSE(client.session.closing.has_value());
+  world_.settle();
+  audience.reply(client.session, std::string(1'000, 'x'));
+  audience.reply(client.session, std::string(24, 'x'));
+  EXPECT_FALSE(client.session.closing.has_value());
+  audience.reply(client.session, "x");
+  EXPECT_EQ(client.session.closing, CloseReason::slow_consumer);
+}
+
 TEST_F(AudienceTest, LastWordsGoBeyondEveryLimit) {
   Client& slow = join("room:1");
   slow.window = 0;
@@ -129,8 +142,10 @@ TEST_F(AudienceTest, LastWordsGoBeyondEveryLimit) {
 
 TEST_F(AudienceTest, ManyRoomsInOneTickGoOutInMoreVisitsThanOne) {
   Client& client = world_.connect(0);
-  for (int i = 0; i < 100; ++i) ASSERT_TRUE(client.subscribe(fmt::format("room:{}", i)).ok());
-  world_.settle();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(client.subscribe(fmt::format("room:{}", i)).ok());
+    world_.settle();  // a hundred answers at once would be more than reply_bytes_max
+  }
   client.take();
   Client& publisher = world_.connect(0);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(publisher.publish(fmt::format("room:{}", i), "1").ok());
