@@ -112,9 +112,20 @@ void Home::store_position(const StorePositionMail& mail, Instant now) {
 }
 
 void Home::recorded(const RecordedMail& mail, Instant now) {
+  const auto asked = [&](const Waiting& waiting) {
+    return waiting.what == Waiting::For::recorded && *waiting.mail.recover == mail.position;
+  };
+  if (!mail.recorded) {
+    std::erase_if(waiting_, [&](const Waiting& waiting) {
+      if (!asked(waiting)) return false;
+      refuse(waiting.mail, {Errc::unavailable, mail.recorded.error().detail});
+      return true;
+    });
+    return;
+  }
   for (Waiting& waiting : waiting_) {
-    if (waiting.what != Waiting::For::recorded || *waiting.mail.recover != mail.position) continue;
-    if (mail.recorded) {
+    if (!asked(waiting)) continue;
+    if (*mail.recorded) {
       waiting.what = Waiting::For::position;
       continue;
     }

@@ -71,10 +71,10 @@ struct StorePositionMail {
   Offset offset = 0;
 };
 
-// Answer to IsRecordedMail.
+// Answer to IsRecordedMail; an error while the store can not be asked, which is not a no.
 struct RecordedMail {
   Position position;
-  bool recorded = false;
+  Result<bool> recorded = false;
 };
 
 // ---- from a home shard to a delivering shard, all through one Sender

@@ -151,15 +151,14 @@ void Source::append(std::vector<AppendMail>& good) {
 
 void Source::answer_is_recorded() {
   for (IsRecordedMail& question : std::exchange(asked_, {})) {
-    bool recorded = false;
-    if (open_ && question.position.epoch == status_.epoch) {
-      const auto found = parts_.store->is_recorded(question.position.offset);
-      if (found)
-        recorded = *found;
-      else if (found.error().code == Errc::unavailable)
-        lost(found.error());
+    Result<bool> recorded = false;
+    if (!open_) {
+      recorded = {Errc::unavailable, status_.detail};
+    } else if (question.position.epoch == status_.epoch) {
+      recorded = parts_.store->is_recorded(question.position.offset);
+      if (!recorded && recorded.error().code == Errc::unavailable) lost(recorded.error());
     }
-    outlets_.answer(question.home, RecordedMail{std::move(question.position), recorded});
+    outlets_.answer(question.home, RecordedMail{std::move(question.position), std::move(recorded)});
   }
 }
 
@@ -194,7 +193,7 @@ void Source::refuse_all(const Error& why) {
   for (AppendMail& question : std::exchange(appends_, {}))
     publish_answer(question.reply_to, std::move(question.row.room), why);
   for (IsRecordedMail& question : std::exchange(asked_, {}))
-    outlets_.answer(question.home, RecordedMail{std::move(question.position), false});
+    outlets_.answer(question.home, RecordedMail{std::move(question.position), why});
   refuse_read_now(why);
   outlets_.flush();
 }

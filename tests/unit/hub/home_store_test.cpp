@@ -195,6 +195,19 @@ TEST_F(HomeStore, APositionThatNobodyRecordedIsNotRecovered) {
   EXPECT_EQ(seen[0].offset, 100U);
 }
 
+TEST_F(HomeStore, APositionThatTheStoreCanNotBeAskedAboutIsUnavailable) {
+  ready(100);
+  Client& client = world_.connect(0);
+  EXPECT_TRUE(subscribe(client, "tenant:1", Position{"e1", 180}).empty());
+  const auto question = std::get<IsRecordedMail>(world_.take_source_mail().at(0));
+  world_.send_from_source(question.home.value,
+                          RecordedMail{question.position, Error{Errc::unavailable, "away"}});
+  world_.settle();
+  const auto seen = client.take();
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].code, "UNAVAILABLE");
+}
+
 TEST_F(HomeStore, ASourceThatNeverAnswersEndsInUnavailable) {
   ready(100);
   Client& client = world_.connect(0);

@@ -297,7 +297,8 @@ TEST_F(SourceTest, ALostStoreIsOpenedAgainAndNothingIsLost) {
   }));
   EXPECT_EQ(answer_to(1)->outcome.error().code, Errc::unavailable);
   EXPECT_EQ(shards_[0]->all<ReadNowAnswerMail>()[0]->outcome.error().code, Errc::unavailable);
-  EXPECT_FALSE(shards_[0]->all<RecordedMail>()[0]->recorded);
+  // Not a no: that would tell a subscriber to go back to before what it has seen.
+  EXPECT_EQ(shards_[0]->all<RecordedMail>()[0]->recorded.error().code, Errc::unavailable);
   const std::size_t states = shards_[0]->all<StoreStateMail>().size();
   database_.use([](FakeDatabase::State& state) { state.reachable = true; });
   ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == 6; }));
@@ -436,10 +437,10 @@ TEST_F(SourceTest, IsRecordedKnowsPositionAndEpoch) {
   ask(IsRecordedMail{{"epoch-0", 3}, ShardIndex{0}});
   const auto answers = [&] { return shards_[0]->all<RecordedMail>(); };
   ASSERT_TRUE(wait_for([&] { return answers().size() == 3; }));
-  EXPECT_TRUE(answers()[0]->recorded);
+  EXPECT_TRUE(answers()[0]->recorded.value());
   EXPECT_EQ(answers()[0]->position.offset, 3U);
-  EXPECT_FALSE(answers()[1]->recorded);
-  EXPECT_FALSE(answers()[2]->recorded);
+  EXPECT_FALSE(answers()[1]->recorded.value());
+  EXPECT_FALSE(answers()[2]->recorded.value());
 }
 
 TEST_F(SourceTest, WhoeverWaitsWhenItStopsIsAnswered) {
