@@ -57,7 +57,8 @@ Result<Payload> check_payload(std::string_view text, JsonShape shape, std::strin
   if (shape == JsonShape::object && !root.is_object())
     return {Errc::validation, fmt::format("{}: is not a JSON object", field)};
 
-  if (text.find_first_of("\r\n") == std::string_view::npos) {
+  // Twice memchr: find_first_of() takes an octet at a time.
+  if (text.find('\n') == std::string_view::npos && text.find('\r') == std::string_view::npos) {
     const auto first = text.find_first_not_of(" \t");
     const auto last = text.find_last_not_of(" \t");
     return std::make_shared<const std::string>(text.substr(first, last - first + 1));

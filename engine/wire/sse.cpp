@@ -24,8 +24,17 @@ void append_position(std::string& out, const std::optional<Position>& position) 
   fmt::format_to(std::back_inserter(out), ".{}", position->offset);
 }
 
-// Lines end with CR LF, LF or CR.
+// Lines end with CR LF, LF or CR. Events have none, and to see that by memchr is much faster than
+// by find_first_of(), which takes an octet at a time.
 void append_data(std::string& out, std::string_view data) {
+  const bool one_line =
+      data.find('\n') == std::string_view::npos && data.find('\r') == std::string_view::npos;
+  if (one_line) {
+    out += "data: ";
+    out += data;
+    out += '\n';
+    return;
+  }
   for (;;) {
     const std::size_t end = data.find_first_of("\r\n");
     out += "data: ";
