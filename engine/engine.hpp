@@ -11,8 +11,8 @@ namespace ringcast {
 
 // A running engine: its shards, its source, its listeners.
 //
-// Thread: start() and join() the one that owns it; request_stop() any. The destructor stops and
-// joins. Limits are those of its configuration.
+// Thread: the one that owns it. The destructor stops and joins. Limits are those of its
+// configuration.
 class Engine final {
  public:
   // Binds, starts every thread and returns once connections are accepted. `config` is one that
