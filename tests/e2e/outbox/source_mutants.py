@@ -64,6 +64,6 @@ def build(name, folder):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_checker_turns_red_for_a_mutant_of_the_source(world, name, tmp_path, monkeypatch):
     monkeypatch.setattr(daemons, "BINARY", build(name, tmp_path))
-    report = kill_rounds(world, 10, seed=1, pause_ms=20)
+    report = kill_rounds(world, 10, seed=1, pause_ms=20, settle_s=10)
     print(name, report["violations"][:3])
     assert report["violations"], report
