@@ -5,9 +5,6 @@ MODE          "serve" (default) or "dev"
 BOTH_ENGINES  True: the module runs once over io_uring and once over epoll
 STORE         True: an SQLite file in the daemon's folder
 """
-# pytest names a test module by its folder; the standard library's `http` has to be there first, or
-# the folder of that name would take its place.
-import http.client  # noqa: F401
 import re
 
 import pytest
