@@ -2,6 +2,7 @@
 
 scripts/kill runs this file by its name; scripts/test has no time for it. A mutant is a change to
 one unit, compiled and linked by the very commands of the build that RINGCAST_BIN belongs to."""
+import os
 import pathlib
 import re
 import subprocess
@@ -12,6 +13,9 @@ from outbox.kill_loop import kill_rounds
 from support import daemon as daemons
 
 UNIT = "pg/window_sql.cpp"
+# The second mutant shows only where two daemons meet a backlog with different snapshots.
+ROUNDS = 40
+SEED = int(os.environ.get("RINGCAST_KILL_SEED", 1))
 STORES = ("postgres",)
 MUTANTS = {
     # What commits late has an id below the last one that was seen.
@@ -64,6 +68,6 @@ def build(name, folder):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_checker_turns_red_for_a_mutant_of_the_source(world, name, tmp_path, monkeypatch):
     monkeypatch.setattr(daemons, "BINARY", build(name, tmp_path))
-    report = kill_rounds(world, 10, seed=1, pause_ms=20, settle_s=10)
+    report = kill_rounds(world, ROUNDS, SEED, pause_ms=5, settle_s=10)
     print(name, report["violations"][:3])
     assert report["violations"], report
