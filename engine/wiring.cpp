@@ -80,9 +80,9 @@ Result<Services> make_services(Config config) {
                     nullptr,
                     nullptr};
   if (services.config.dev)
-    services.anonymous = std::make_shared<const Grants>(Grants::all());
+    services.anonymous = std::make_shared<const Identity>(Identity{{}, Grants::all(), {}});
   else if (services.config.auth.allow_anonymous)
-    services.anonymous = std::make_shared<const Grants>(Grants::anonymous());
+    services.anonymous = std::make_shared<const Identity>(Identity{{}, Grants::anonymous(), {}});
   return services;
 }
 

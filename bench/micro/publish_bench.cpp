@@ -21,18 +21,18 @@ class Room {
     std::vector<ShardSender> others;
     others.emplace_back();
     hub_.emplace(config_, Mesh({0}, std::move(others), std::nullopt, 4'096), metrics_);
-    const auto grants = std::make_shared<const Grants>(Grants::all());
+    const auto identity = std::make_shared<const Identity>(Identity{{}, Grants::all(), {}});
     for (std::uint32_t i = 0; i < subscribers; ++i) {
       sessions_.push_back(std::make_unique<Session>(ConnectionId{{0}, {i, 1}}, Encoding::native,
                                                     static_cast<Peer&>(peer_)));
       hub_->open(*sessions_.back());
-      hub_->audience().identify(*sessions_.back(), {}, grants);
+      hub_->audience().identify(*sessions_.back(), identity);
       ensure(hub_->subscribe(*sessions_.back(), 1, "room:1", {}).ok(), "subscribe");
       tick();
     }
   }
   ~Room() {
-    for (const auto& session : sessions_) hub_->close(*session, now_);
+    for (const auto& session : sessions_) hub_->close(*session);
   }
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;

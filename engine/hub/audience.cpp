@@ -18,39 +18,46 @@ Audience::Audience(const Config& config, Mesh& mesh, ShardMetrics& metrics)
 void Audience::open(Session& session) {
   ensure(!session.opened, "Audience::open: this session is open");
   session.opened = true;
-  sessions_[session.id.slot.index] = &session;
+  const std::uint32_t slot = session.id.slot.index;
+  if (slot >= by_slot_.size()) by_slot_.resize(slot + 1);
+  ensure(by_slot_[slot] == nullptr, "Audience::open: another session has this slot");
+  by_slot_[slot] = &session;
+  ++sessions_;
 }
 
-void Audience::identify(Session& session, const Identity& identity,
-                        std::shared_ptr<const Grants> grants) {
+void Audience::identify(Session& session, std::shared_ptr<const Identity> identity) {
   ensure(session.opened && session.subscriptions.empty(), "Audience::identify: too late");
   forget_user(session);
-  session.user = identity.user;
-  session.grants = std::move(grants);
-  session.expires = identity.expires_at;
-  if (!session.user.empty()) by_user_[session.user].push_back(&session);
+  session.identity = std::move(identity);
+  if (!session.user().empty()) by_user_[std::string(session.user())].push_back(&session);
 }
 
 void Audience::close(Session& session) {
   if (!session.opened) return;
   session.opened = false;
-  while (!session.subscriptions.empty()) drop(session, session.subscriptions.size() - 1);
-  sessions_.erase(session.id.slot.index);
+  leave_rooms(session);
+  by_slot_[session.id.slot.index] = nullptr;
+  --sessions_;
   forget_user(session);
   if (session.dirty) std::erase(dirty_, &session);
   session.dirty = false;
 }
 
+void Audience::leave_rooms(Session& session) {
+  while (!session.subscriptions.empty()) drop(session, session.subscriptions.size() - 1);
+}
+
 void Audience::forget_user(Session& session) {
-  const auto user = by_user_.find(session.user);
+  const auto user = by_user_.find(session.user());
   if (user == by_user_.end()) return;
   std::erase(user->second, &session);
   if (user->second.empty()) by_user_.erase(user);
 }
 
 Session* Audience::find(ConnectionId id) {
-  const auto found = sessions_.find(id.slot.index);
-  return found != sessions_.end() && found->second->id == id ? found->second : nullptr;
+  if (id.slot.index >= by_slot_.size()) return nullptr;
+  Session* session = by_slot_[id.slot.index];
+  return session != nullptr && session->id == id ? session : nullptr;
 }
 
 Channel* Audience::find_channel(std::string_view room) {

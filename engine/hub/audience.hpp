@@ -65,8 +65,9 @@ class Audience final {
 
   void open(Session& session);
   // Who it is, before it subscribes; again for another request on a kept connection.
-  void identify(Session& session, const Identity& identity, std::shared_ptr<const Grants> grants);
-  void close(Session& session);  // ends its subscriptions; nothing refers to it afterwards
+  void identify(Session& session, std::shared_ptr<const Identity> identity);
+  void close(Session& session);  // nothing refers to it afterwards
+  void leave_rooms(Session& session);
   [[nodiscard]] Session* find(ConnectionId id);
 
   // Asks home; the answer comes as SubscribedMail. Checks limits, not grants.
@@ -102,7 +103,7 @@ class Audience final {
   // Up to where all `store` rooms of this shard are complete; offset 0: not known yet.
   [[nodiscard]] const Position& complete() const { return complete_; }
   [[nodiscard]] bool has_leaves() const { return !leaves_.empty(); }
-  [[nodiscard]] std::size_t sessions() const { return sessions_.size(); }
+  [[nodiscard]] std::size_t sessions() const { return sessions_; }
   [[nodiscard]] std::size_t subscriptions() const { return subscriptions_; }
   [[nodiscard]] const NamespaceConfig& settings(std::string_view room) const {
     return namespace_for(config_, room);
@@ -138,8 +139,8 @@ class Audience final {
   const Config& config_;
   Mesh& mesh_;
   ShardMetrics& metrics_;
-  boost::unordered_flat_map<std::uint32_t, Session*>
-      sessions_;  // by slot; the id has the generation
+  std::vector<Session*> by_slot_;  // the id has the generation
+  std::size_t sessions_ = 0;
   StringMap<std::vector<Session*>> by_user_;
   StringMap<std::unique_ptr<Channel>> channels_;
   std::vector<Channel*> dirty_channels_;

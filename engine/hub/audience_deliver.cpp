@@ -93,7 +93,7 @@ void Audience::push_allowed(Session& session, const Channel& channel, const Batc
   std::uint32_t begin = from;
   for (std::uint32_t frame = from; frame < batch.frames(); ++frame) {
     const Event* event = event_at(frame);
-    if (event == nullptr || event->exclude_user.empty() || event->exclude_user != session.user)
+    if (event == nullptr || event->exclude_user.empty() || event->exclude_user != session.user())
       continue;
     if (begin < frame) push_frames(session, channel, batch, begin, frame);
     begin = frame + 1;

@@ -44,7 +44,9 @@ class Hub final {
 
   // ---- what sessions ask; each checks the session's grants ----
   void open(Session& session) { audience_.open(session); }
-  void close(Session& session, Instant now);
+  void close(Session& session);
+  // Ends its subscriptions and its presence. It stays open, for its last words.
+  void leave_rooms(Session& session);
   [[nodiscard]] Result<void> subscribe(Session& session, std::uint64_t tag, std::string_view room,
                                        std::optional<Position> recover);
   [[nodiscard]] Result<void> unsubscribe(Session& session, std::string_view room);
@@ -60,9 +62,8 @@ class Hub final {
                                           std::string_view room, std::string_view after,
                                           std::uint32_t limit, Authority authority);
   [[nodiscard]] Result<void> read_now(Session& session, std::uint64_t tag, std::uint32_t limit);
-  // New grants of the same user: rooms that are not covered any more are unsubscribed.
-  void renew(Session& session, std::shared_ptr<const Grants> grants,
-             std::optional<WallTime> expires);
+  // A new token of the same user: rooms that it does not cover any more are unsubscribed.
+  void renew(Session& session, std::shared_ptr<const Identity> identity);
 
   // ---- the tick ----
   void run(Instant now);
@@ -77,6 +78,7 @@ class Hub final {
   [[nodiscard]] Result<void> ask(Session& session);
   void answered(Session& session) { --session.questions; }
   Session* asker(const ReplyTo& to);
+  void leave_presence(const Session& session, std::string_view room);
   void send_presence(PresenceMail&& mail);
 
   Mesh mesh_;

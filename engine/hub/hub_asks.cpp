@@ -18,12 +18,15 @@ Error forbidden(std::string_view verb, std::string_view room) {
 
 }  // namespace
 
-void Hub::close(Session& session, Instant now) {
-  std::ignore = now;
-  for (const std::string& room : session.viewing)
-    send_presence({room, session.user, {session.id, 0}, PresenceMail::Action::leave, {}, 0});
-  session.viewing.clear();
+void Hub::close(Session& session) {
+  leave_rooms(session);
   audience_.close(session);
+}
+
+void Hub::leave_rooms(Session& session) {
+  for (const std::string& room : session.viewing) leave_presence(session, room);
+  session.viewing.clear();
+  audience_.leave_rooms(session);
 }
 
 // Reserves the answer's place: a session has so many open questions at most, whatever it sends.
@@ -59,7 +62,8 @@ Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, 
   if (auto asked = ask(session); !asked) return asked.error();
   const bool id_given = ask_.id.has_value();
   const Uuid id = id_given ? *ask_.id : Uuid::random();
-  const std::string user = authority == Authority::grants ? session.user : std::string();
+  const std::string user =
+      authority == Authority::grants ? std::string(session.user()) : std::string();
   const ReplyTo reply_to{session.id, tag};
   bool sent = false;
   if (row.history == HistoryKind::store) {
@@ -98,23 +102,35 @@ Result<void> Hub::view(Session& session, std::string_view room, PresenceMail::Ac
     return {Errc::forbidden,
             fmt::format("room: no presence in namespace '{}'", namespace_of(room))};
   if (!session.may(Verb::presence, room)) return forbidden("show presence in", room);
-  if (session.user.empty())
+  if (session.user().empty())
     return {Errc::unauthorized, "presence needs a user: connect with a token"};
   const auto known = std::find(session.viewing.begin(), session.viewing.end(), room);
   if (action == PresenceMail::Action::join) {
     if (known != session.viewing.end()) return {};
     const std::uint32_t rooms_max = config_.limits.rooms_per_connection_max;
-    if (session.viewing.size() >= rooms_max)
+    if (std::distance(session.viewing.begin(), session.viewing.end()) >= rooms_max)
       return {Errc::rate_limited,
               fmt::format("room: a connection may be present in at most {} rooms", rooms_max)};
-    session.viewing.emplace_back(room);
+    session.viewing.emplace_front(room);
   } else {
     if (known == session.viewing.end())
       return {Errc::not_found, fmt::format("room: not present in '{}'", room)};
-    session.viewing.erase(known);
+    session.viewing.remove(*known);
   }
-  send_presence({std::string(room), session.user, {session.id, 0}, action, {}, 0});
+  if (action == PresenceMail::Action::leave)
+    leave_presence(session, room);
+  else
+    send_presence({std::string(room), std::string(session.user()), {session.id, 0}, action, {}, 0});
   return {};
+}
+
+void Hub::leave_presence(const Session& session, std::string_view room) {
+  send_presence({std::string(room),
+                 std::string(session.user()),
+                 {session.id, 0},
+                 PresenceMail::Action::leave,
+                 {},
+                 0});
 }
 
 // A presence that finds no place waits here, behind those before it: the last state must win.
@@ -150,10 +166,9 @@ Result<void> Hub::read_now(Session& session, std::uint64_t tag, std::uint32_t li
           mesh_.has_source() ? "the store is busy, try again" : "this daemon has no store"};
 }
 
-void Hub::renew(Session& session, std::shared_ptr<const Grants> grants,
-                std::optional<WallTime> expires) {
-  session.grants = std::move(grants);
-  session.expires = expires;
+void Hub::renew(Session& session, std::shared_ptr<const Identity> identity) {
+  ensure(identity->user == session.user(), "Hub::renew: of another user");
+  session.identity = std::move(identity);
   std::vector<std::string> lost;
   for (const auto& subscription : session.subscriptions)
     if (!session.may(Verb::subscribe, subscription.channel->room))
@@ -166,8 +181,8 @@ void Hub::renew(Session& session, std::shared_ptr<const Grants> grants,
   for (const std::string& room : session.viewing)
     if (!session.may(Verb::presence, room)) unseen.push_back(room);
   for (const std::string& room : unseen) {
-    std::erase(session.viewing, room);
-    send_presence({room, session.user, {session.id, 0}, PresenceMail::Action::leave, {}, 0});
+    session.viewing.remove(room);
+    leave_presence(session, room);
   }
 }
 

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <forward_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "auth/grants.hpp"
+#include "auth/identity.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
 #include "hub/send_queue.hpp"
@@ -60,24 +61,29 @@ class Session final {
   Session& operator=(const Session&) = delete;
 
   [[nodiscard]] bool may(Verb verb, std::string_view room) const {
-    return grants && grants->allows(verb, room);
+    return identity && identity->grants.allows(verb, room);
+  }
+  // Empty: anonymous.
+  [[nodiscard]] std::string_view user() const {
+    return identity ? std::string_view(identity->user) : std::string_view();
+  }
+  // When it ends unless it is renewed.
+  [[nodiscard]] std::optional<WallTime> expires() const {
+    return identity ? identity->expires_at : std::nullopt;
   }
 
   ConnectionId id;
   Encoding encoding;
   Peer* peer;
-  std::string user;  // empty: anonymous
-  std::shared_ptr<const Grants> grants;
-  std::optional<WallTime> expires;
-
+  std::shared_ptr<const Identity> identity;  // none: it may do nothing. All anonymous ones share it
   SendQueue queue;
   std::vector<Subscription> subscriptions;
-  std::vector<std::string> viewing;    // rooms whose presence it has joined
-  std::optional<CloseReason> closing;  // net ends the connection at the end of the tick
-  std::uint64_t reply_bytes = 0;       // of answers since the last visit of its socket
-  std::uint32_t questions = 0;         // asked and not yet answered
-  bool dirty = false;                  // in the hub's list of sessions to flush
-  bool excluded = false;               // some event of this tick is not for this user
+  std::forward_list<std::string> viewing;  // rooms whose presence it has joined
+  std::optional<CloseReason> closing;      // net ends the connection at the end of the tick
+  std::uint64_t reply_bytes = 0;           // of answers since the last visit of its socket
+  std::uint32_t questions = 0;             // asked and not yet answered
+  bool dirty = false;                      // in the hub's list of sessions to flush
+  bool excluded = false;                   // some event of this tick is not for this user
   bool opened = false;
 };
 

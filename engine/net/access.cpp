@@ -60,8 +60,9 @@ Result<void> check_origin(const Services& services, const wire::HttpRequest& req
   return {Errc::forbidden, "Origin: not in listen.allowed_origins"};
 }
 
-Result<Identity> identify(const Services& services, const wire::HttpRequest& request,
-                          std::string_view subprotocol_token, WallTime now) {
+Result<std::shared_ptr<const Identity>> identify(const Services& services,
+                                                 const wire::HttpRequest& request,
+                                                 std::string_view subprotocol_token, WallTime now) {
   std::string query_token;
   std::string_view token;
   if (const auto bearer = bearer_credentials(request.header("authorization"))) {
@@ -72,20 +73,24 @@ Result<Identity> identify(const Services& services, const wire::HttpRequest& req
     query_token = std::move(*parameter);
     token = query_token;
   }
-  if (!token.empty()) return services.tokens.verify(token, now);
+  if (!token.empty()) {
+    auto verified = services.tokens.verify(token, now);
+    if (!verified) return verified.error();
+    return std::make_shared<const Identity>(std::move(*verified));
+  }
   if (!services.anonymous)
     return {Errc::unauthorized,
             "token refused: there is none (Authorization, sub-protocol ringcast.token.<jwt>, or "
             "?token=)"};
-  Identity identity;
-  identity.grants = *services.anonymous;
   if (services.config.dev) {
     if (auto user = request.query_parameter("user")) {
       if (auto checked = check_part(*user, "user"); !checked) return checked.error();
-      identity.user = std::move(*user);
+      Identity named = *services.anonymous;
+      named.user = std::move(*user);
+      return std::make_shared<const Identity>(std::move(named));
     }
   }
-  return identity;
+  return services.anonymous;
 }
 
 std::string_view client_text(const Error& error) {

@@ -19,8 +19,10 @@ namespace ringcast {
 
 // The identity that a request shows: Authorization, else the sub-protocol's token, else ?token=.
 // Without any: anonymous, if that is allowed (dev mode: ?user= names the user).
-[[nodiscard]] Result<Identity> identify(const Services& services, const wire::HttpRequest& request,
-                                        std::string_view subprotocol_token, WallTime now);
+[[nodiscard]] Result<std::shared_ptr<const Identity>> identify(const Services& services,
+                                                               const wire::HttpRequest& request,
+                                                               std::string_view subprotocol_token,
+                                                               WallTime now);
 
 // What a client may know of an error of identify().
 [[nodiscard]] std::string_view client_text(const Error& error);

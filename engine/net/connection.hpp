@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <forward_list>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "hub/session.hpp"
 #include "io/ring.hpp"
@@ -42,9 +42,8 @@ struct Connection {
   Session session;
   wire::HttpRequestParser parser;
   std::unique_ptr<wire::WebsocketParser> websocket;
-  std::vector<Asked> asked;
-  std::string unread;
-  std::string method;       // of the request that is being answered
+  std::forward_list<Asked> asked;
+  std::unique_ptr<std::string> unread;
   io::TimerId timer;        // what the mode waits for
   io::TimerId stall_timer;  // set while the socket is full
   Instant ping_due{};
@@ -52,6 +51,7 @@ struct Connection {
   std::uint64_t next_tag = 1;
   std::uint64_t pinned_known = 0;  // what Connections has counted of queue.pinned_bytes()
   std::uint32_t errors = 0;
+  bool head = false;  // the request that is being answered is a HEAD
   bool keep_alive = true;
   bool answering = false;     // an HTTP request waits for the hub
   bool reading = true;        // the time-out of a request's head runs; from accept for the first

@@ -107,7 +107,8 @@ void Connections::read_http(Connection& connection, std::span<char> bytes, Insta
       timers_.cancel(connection.timer);
       connection.timer = {};
       if (bytes.empty()) return;
-      connection.unread.append(bytes.data(), bytes.size());
+      if (!connection.unread) connection.unread = std::make_unique<std::string>();
+      connection.unread->append(bytes.data(), bytes.size());
       ring_.pause_receive(connection.socket);
       return;
     }
@@ -264,7 +265,7 @@ void Connections::become_sse(Connection& connection, Instant now) {
   connection.session.peer = sse_peer_.get();
   connection.session.encoding = Encoding::sse;
   if (connection.peer_ended || stopping_) return finish(connection);
-  connection.unread = {};  // nothing more is read, but the peer's end has to be seen
+  connection.unread.reset();  // nothing more is read, but the peer's end has to be seen
   ring_.resume_receive(connection.socket);
   connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
   metrics_.streams_opened.add();
@@ -292,7 +293,7 @@ void Connections::stop(CloseReason reason, Instant now) {
 void Connections::close(Connection& connection, std::string_view why) {
   log::debug("connection {}/{} closed: {}", connection.session.id.shard.value,
              connection.socket.index, why);
-  hub_.close(connection.session, now_);
+  hub_.close(connection.session);
   timers_.cancel(connection.timer);
   timers_.cancel(connection.stall_timer);
   pinned_ -= connection.pinned_known;

@@ -96,8 +96,7 @@ class Connections final {
   void ping_due(Connection& connection, Instant now);
   void send_dirty(Instant now);
   void sent_part(const Sending& sending, std::size_t sent, int error, Instant now);
-  void close_ended(Connection& connection, Instant now);
-  void leave_rooms(Connection& connection);
+  void close_ended(Connection& connection);
   void begin_ending(Connection& connection, CloseReason reason, Instant now);
   void recount_pinned(Connection& connection);
   void evict_largest();

@@ -47,10 +47,9 @@ void Connections::flush(Instant now) {
   for (const io::SocketId socket : answered) {
     Connection* connection = find(socket);
     if (connection == nullptr || connection->mode != Connection::Mode::http) continue;
-    std::string unread = std::move(connection->unread);
-    connection->unread.clear();
+    const auto unread = std::move(connection->unread);
     ring_.resume_receive(socket);
-    read_http(*connection, unread, now);
+    read_http(*connection, unread ? std::span<char>(*unread) : std::span<char>(), now);
   }
   std::vector<Session*>& dirty = hub_.audience().dirty();
   flushing_.swap(dirty);
@@ -59,7 +58,7 @@ void Connections::flush(Instant now) {
     if (session->closing) begin_ending(of(*session), *session->closing, now);
   for (Session* session : flushing_) session->dirty = false;
   send_dirty(now);
-  for (const Sending& sending : sending_) close_ended(*sending.connection, now);
+  for (const Sending& sending : sending_) close_ended(*sending.connection);
   flushing_.clear();
   sending_.clear();
 }
@@ -129,10 +128,12 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
   if (connection.mode == Connection::Mode::ending) return;
   metrics_.closed_by_reason(reason).add();
   if (is_complaint(reason))
-    log::warning(close_lines_[static_cast<std::size_t>(reason)], "connection of {} ended: {}",
-                 connection.session.user.empty() ? "an anonymous client" : connection.session.user,
-                 close_row(reason).text);
-  leave_rooms(connection);
+    log::warning(
+        close_lines_[static_cast<std::size_t>(reason)], "connection of {} ended: {}",
+        connection.session.user().empty() ? "an anonymous client" : connection.session.user(),
+        close_row(reason).text);
+  // At once, not when its socket is gone: others should not see somebody linger who can't answer.
+  hub_.leave_rooms(connection.session);
   const bool websocket =
       connection.mode == Connection::Mode::native || connection.mode == Connection::Mode::echo;
   connection.mode = Connection::Mode::ending;
@@ -148,21 +149,7 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
   arm(connection, now + std::chrono::seconds(services_.config.limits.linger_s));
 }
 
-// At once, not when its socket is gone: others should not see somebody linger who can not answer.
-void Connections::leave_rooms(Connection& connection) {
-  Session& session = connection.session;
-  const std::vector<std::string> viewing = session.viewing;
-  for (const std::string& room : viewing)
-    std::ignore = hub_.view(session, room, PresenceMail::Action::leave);
-  while (!session.subscriptions.empty()) {
-    const std::string room = session.subscriptions.back().channel->room;
-    const auto left = hub_.unsubscribe(session, room);
-    ensure(left.ok(), "a subscription that is none");
-  }
-}
-
-void Connections::close_ended(Connection& connection, Instant now) {
-  std::ignore = now;
+void Connections::close_ended(Connection& connection) {
   if (connection.shut && connection.mode != Connection::Mode::ending)
     return close(connection, "send failed");
   if (connection.mode != Connection::Mode::ending || !connection.session.queue.empty()) return;

@@ -73,9 +73,8 @@ void Connections::mode_due(Connection& connection, Instant now) {
 
 void Connections::ping_due(Connection& connection, Instant now) {
   const LimitsConfig& limits = services_.config.limits;
-  const Session& session = connection.session;
-  if (session.expires && *session.expires <= wall())
-    return end(connection, CloseReason::token_expired);
+  const auto expires = connection.session.expires();
+  if (expires && *expires <= wall()) return end(connection, CloseReason::token_expired);
   if (connection.pong_due <= now) return end(connection, CloseReason::no_pong);
   if (connection.ping_due <= now) {
     connection.ping_due = now + std::chrono::seconds(limits.ping_interval_s);
@@ -97,7 +96,7 @@ void Connections::ping_due(Connection& connection, Instant now) {
 // The next of: ping, the end of waiting for a pong, the end of the token.
 void Connections::arm_alive(Connection& connection) {
   Instant next = std::min(connection.ping_due, connection.pong_due);
-  if (const auto& expires = connection.session.expires)
+  if (const auto expires = connection.session.expires())
     next = std::min(next, now_ + std::chrono::duration_cast<Nanos>(*expires - wall()) + Millis(1));
   arm(connection, std::max(next, now_));
 }

@@ -40,17 +40,16 @@ const HttpPeer::Route HttpPeer::kRoutes[] = {
 
 void HttpPeer::handle(Connection& connection, wire::HttpRequest&& request) {
   connection.keep_alive = request.keep_alive;
-  connection.method = request.method;
+  connection.head = request.method == "HEAD";
   const Services& services = connections_.services();
   if (auto checked = check_host(services, request); !checked)
     return refuse(connection, checked.error());
-  const bool head = request.method == "HEAD";
   std::string allowed;
   for (const Route& route : kRoutes) {
     if (route.path != request.path) continue;
     if (route.who == Route::For::dev && !services.config.dev) continue;
     if (route.who == Route::For::echo && !services.config.debug.echo) continue;
-    if (route.method != request.method && !(head && route.method == "GET")) {
+    if (route.method != request.method && !(connection.head && route.method == "GET")) {
       allowed = route.method == "GET" ? "GET, HEAD" : route.method;
       continue;
     }
@@ -73,7 +72,7 @@ void HttpPeer::respond(Connection& connection, const wire::HttpResponse& respons
   wire::append_response(
       out, response,
       connection.keep_alive ? wire::HttpPersistence::keep_alive : wire::HttpPersistence::close,
-      connection.method == "HEAD" ? wire::HttpBody::omitted : wire::HttpBody::sent);
+      connection.head ? wire::HttpBody::omitted : wire::HttpBody::sent);
   connections_.write(connection, out);
   if (!connection.keep_alive) connections_.finish(connection);
 }
@@ -116,8 +115,7 @@ void HttpPeer::upgrade(Connection& connection, const wire::HttpRequest& request,
       return refuse(connection,
                     {identity.error().code, std::string(client_text(identity.error()))});
     }
-    auto grants = std::make_shared<const Grants>(std::move(identity->grants));
-    connections_.hub().audience().identify(session, *identity, std::move(grants));
+    connections_.hub().audience().identify(session, std::move(*identity));
   }
   std::string out;
   wire::append_switching_protocols(out, handshake.offer());

@@ -19,9 +19,9 @@ void NativePeer::opened(Connection& connection) {
                            std::to_string(session.id.slot.generation);
   protocol::ConnectedFrame frame;
   frame.session = name;
-  frame.user = session.user;
+  frame.user = session.user();
   frame.ping_interval = std::chrono::seconds(connections_.services().config.limits.ping_interval_s);
-  frame.ends = session.expires;
+  frame.ends = session.expires();
   protocol::append_connected(json_, frame);
   write(connection);
 }
@@ -36,7 +36,7 @@ void NativePeer::message(Connection& connection, std::string_view text) {
 std::uint64_t NativePeer::remember(Connection& connection, std::string_view id,
                                    std::string_view room) {
   const std::uint64_t tag = connection.next_tag++;
-  connection.asked.push_back({tag, std::string(id), std::string(room)});
+  connection.asked.push_front({tag, std::string(id), std::string(room)});
   return tag;
 }
 
@@ -45,12 +45,14 @@ void NativePeer::forget(Connection& connection, std::uint64_t tag) {
 }
 
 Connection::Asked NativePeer::take(Connection& connection, std::uint64_t tag) {
-  const auto found = std::find_if(connection.asked.begin(), connection.asked.end(),
-                                  [&](const Connection::Asked& asked) { return asked.tag == tag; });
-  if (found == connection.asked.end()) return {};
-  Connection::Asked asked = std::move(*found);
-  connection.asked.erase(found);
-  return asked;
+  auto before = connection.asked.before_begin();
+  for (auto at = connection.asked.begin(); at != connection.asked.end(); before = at++) {
+    if (at->tag != tag) continue;
+    Connection::Asked asked = std::move(*at);
+    connection.asked.erase_after(before);
+    return asked;
+  }
+  return {};
 }
 
 void NativePeer::request(Connection& connection, std::string_view id,
@@ -116,14 +118,12 @@ void NativePeer::request(Connection& connection, std::string_view id, protocol::
     return error(connection, id,
                  {Errc::unauthorized, std::string(terse_token_text(identity.error()))});
   }
-  Session& session = connection.session;
-  if (identity->user != session.user)
+  if (identity->user != connection.session.user())
     return error(connection, id, {Errc::forbidden, "token: is of another user"});
-  session.expires = identity->expires_at;
   protocol::append_renewed(json_, identity->expires_at, id);
   write(connection);
-  connections_.hub().renew(session, std::make_shared<const Grants>(std::move(identity->grants)),
-                           identity->expires_at);
+  connections_.hub().renew(connection.session,
+                           std::make_shared<const Identity>(std::move(*identity)));
   connections_.arm_alive(connection);
 }
 

@@ -28,8 +28,8 @@ struct Services {
   wire::WebsocketLimits websocket_limits;
   JwtVerifier tokens;
   ApiKeys api_keys;
-  std::shared_ptr<const Grants> anonymous;  // null: connections without a token are refused
-  std::shared_ptr<Places> connections;      // connections_max of the daemon, for all shards
+  std::shared_ptr<const Identity> anonymous;  // null: without a token they are refused
+  std::shared_ptr<Places> connections;        // connections_max of the daemon, for all shards
   std::function<std::string()> metrics_text;
   std::function<Readiness()> readiness;
 };

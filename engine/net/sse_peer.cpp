@@ -45,12 +45,11 @@ void SsePeer::handle(Connection& connection, const wire::HttpRequest& request) {
     recover = (*positions)[0];
   }
   Session& session = connection.session;
-  auto grants = std::make_shared<const Grants>(std::move(identity->grants));
-  connections_.hub().audience().identify(session, *identity, std::move(grants));
+  connections_.hub().audience().identify(session, std::move(*identity));
   session.peer = this;
   session.encoding = Encoding::sse;
   const std::uint64_t tag = connection.next_tag++;
-  connection.asked.push_back({tag, {}, std::string(request.header("origin"))});
+  connection.asked.push_front({tag, {}, std::string(request.header("origin"))});
   auto asked = connections_.hub().subscribe(session, tag, rooms[0], std::move(recover));
   if (!asked) {
     connection.asked.clear();

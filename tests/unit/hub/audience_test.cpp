@@ -164,12 +164,12 @@ TEST_F(AudienceTest, NewGrantsEndWhatTheyDoNotCover) {
   Grants fewer;
   ASSERT_TRUE(fewer.add(Verb::subscribe, "other:*").ok());
   ASSERT_TRUE(fewer.add(Verb::presence, "other:*").ok());
-  world_.hub(0).renew(ada.session, std::make_shared<const Grants>(fewer), {});
+  world_.hub(0).renew(ada.session, std::make_shared<const Identity>(Identity{"ada", fewer, {}}));
   world_.settle();
   const auto seen = ada.take("unsubscribed", "room:1");
   ASSERT_EQ(seen.size(), 1U);
   EXPECT_FALSE(seen[0].reason.empty());
-  EXPECT_EQ(ada.session.viewing, (std::vector<std::string>{"other:1"}));
+  EXPECT_EQ(ada.session.viewing, (std::forward_list<std::string>{"other:1"}));
   Client& publisher = world_.connect(0);
   publish(publisher, 1, 1);
   EXPECT_TRUE(ada.take("test", "room:1").empty());
@@ -179,10 +179,8 @@ TEST_F(AudienceTest, NewGrantsEndWhatTheyDoNotCover) {
 
 TEST_F(AudienceTest, AnotherUserOnTheSameConnectionIsAnotherUser) {
   Client& client = world_.connect(0, "ada");
-  Identity bob;
-  bob.user = "bob";
-  world_.hub(0).audience().identify(client.session, bob,
-                                    std::make_shared<const Grants>(Grants::all()));
+  world_.hub(0).audience().identify(
+      client.session, std::make_shared<const Identity>(Identity{"bob", Grants::all(), {}}));
   ASSERT_TRUE(client.subscribe("room:1").ok());
   world_.settle();
   client.take();

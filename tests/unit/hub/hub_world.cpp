@@ -106,7 +106,7 @@ Result<void> Client::view(std::string_view room, PresenceMail::Action action) {
 void Client::close() {
   if (!open) return;
   open = false;
-  world_->hub(session.id.shard.value).close(session, world_->now());
+  world_->hub(session.id.shard.value).close(session);
 }
 
 void Client::unblock() {
@@ -179,10 +179,8 @@ Client& World::connect(std::uint32_t shard, std::string user, Encoding encoding)
   clients_.push_back(std::make_unique<Client>(*this, id, encoding, *this));
   Client& client = *clients_.back();
   at.hub->open(client.session);
-  Identity identity;
-  identity.user = std::move(user);
-  at.hub->audience().identify(client.session, identity,
-                              std::make_shared<const Grants>(Grants::all()));
+  at.hub->audience().identify(client.session, std::make_shared<const Identity>(
+                                                  Identity{std::move(user), Grants::all(), {}}));
   return client;
 }
 

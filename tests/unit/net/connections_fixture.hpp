@@ -33,17 +33,17 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
     const std::uint32_t connections_max = config.listen.connections_max;
     ApiKeys keys;
     for (const std::string& key : config.auth.api_keys) ASSERT_TRUE(keys.add(key).ok());
-    services_ =
-        std::make_unique<Services>(Services{std::move(config),
-                                            {limits.header_bytes_max, limits.header_lines_max,
-                                             limits.target_bytes_max, limits.body_bytes_max},
-                                            {limits.message_bytes_max, limits.fragments_max},
-                                            JwtVerifier(KeySet(), {}),
-                                            std::move(keys),
-                                            std::make_shared<const Grants>(Grants::all()),
-                                            std::make_shared<Places>(connections_max),
-                                            [] { return std::string("metrics\n"); },
-                                            [] { return Readiness{}; }});
+    services_ = std::make_unique<Services>(
+        Services{std::move(config),
+                 {limits.header_bytes_max, limits.header_lines_max, limits.target_bytes_max,
+                  limits.body_bytes_max},
+                 {limits.message_bytes_max, limits.fragments_max},
+                 JwtVerifier(KeySet(), {}),
+                 std::move(keys),
+                 std::make_shared<const Identity>(Identity{{}, Grants::all(), {}}),
+                 std::make_shared<Places>(connections_max),
+                 [] { return std::string("metrics\n"); },
+                 [] { return Readiness{}; }});
     io::RingOptions options;
     options.backend = GetParam();
     auto ring = io::Ring::create(options);

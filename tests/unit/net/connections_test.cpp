@@ -157,7 +157,7 @@ class BlockedConnections : public ConnectionsTest {
   }
   void TearDown() override {
     connections_.reset();
-    hub_->close(publisher_, clock_.now());
+    hub_->close(publisher_);
   }
 
  private:
