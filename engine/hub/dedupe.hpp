@@ -1,9 +1,9 @@
 // The same publish twice gives the first answer back.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <deque>
 #include <string>
 
 #include "base/clock.hpp"
@@ -43,7 +43,7 @@ class Dedupe final {
   std::uint32_t count_max_;
   Millis window_;
   boost::unordered_flat_map<std::string, Entry> entries_;
-  std::deque<std::pair<Instant, std::string>> oldest_first_;
+  boost::container::deque<std::pair<Instant, std::string>> oldest_first_;
 };
 
 }  // namespace ringcast

@@ -1,8 +1,8 @@
 // The newest events of one room, for those who come back.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -47,7 +47,7 @@ class History final {
   std::uint32_t size_max_;
   Millis ttl_;
   Offset floor_;
-  std::deque<Entry> entries_;
+  boost::container::deque<Entry> entries_;  // no memory while empty, unlike the standard's
   Offset cached_from_ = 0;
   Missed cached_;  // a reconnect storm asks the same thing a thousand times
 };

@@ -129,8 +129,8 @@ Home::Published Home::publish_stored(PublishMail& mail, Instant now) {
 
 void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
   std::string key = dedupe_key(mail);
-  if (!key.empty()) {
-    const auto first = room.dedupe.find(key, mail.event, now);
+  if (!key.empty() && room.dedupe) {
+    const auto first = room.dedupe->find(key, mail.event, now);
     if (!first) return answer(*mail.reply_to, room.name, first.error());
     if (*first != nullptr) {
       Appended repeat{(*first)->id, {}, {}};
@@ -147,7 +147,10 @@ void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
 
   mail.event.offset = room.numbered() ? room.last + 1 : 0;
   if (!key.empty()) {
-    room.dedupe.remember(std::move(key), mail.event, now);
+    if (!room.dedupe)
+      room.dedupe = std::make_unique<Dedupe>(room.settings->dedupe_max,
+                                             std::chrono::seconds(room.settings->dedupe_window_s));
+    room.dedupe->remember(std::move(key), mail.event, now);
     queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
   }
   const EventRef event = std::make_shared<const Event>(std::move(mail.event));
@@ -181,8 +184,9 @@ void Home::leave(const LeaveMail& mail, Instant now) {
 void Home::presence(PresenceMail&& mail, Instant now) {
   if (mail.action == PresenceMail::Action::list) {
     Room* room = find(mail.room);
-    PresenceListMail page =
-        room == nullptr ? PresenceListMail{} : room->presence.list(mail.after, mail.limit);
+    PresenceListMail page = room == nullptr || !room->presence
+                                ? PresenceListMail{}
+                                : room->presence->list(mail.after, mail.limit);
     page.room = std::move(mail.room);
     page.reply_to = mail.reply_to;
     mesh_.answer(mail.reply_to.connection.shard, std::move(page));
@@ -190,8 +194,8 @@ void Home::presence(PresenceMail&& mail, Instant now) {
   }
   if (mail.action == PresenceMail::Action::leave) {
     Room* room = find(mail.room);
-    if (room == nullptr) return;
-    room->presence.leave(mail.user, mail.reply_to.connection);
+    if (room == nullptr || !room->presence) return;
+    room->presence->leave(mail.user, mail.reply_to.connection);
     queue_presence(*room);
     idle_from(*room, now);
     return;
@@ -201,7 +205,8 @@ void Home::presence(PresenceMail&& mail, Instant now) {
     metrics_.rooms_refused.add();
     return;
   }
-  (*room)->presence.join(mail.user, mail.reply_to.connection);
+  if (!(*room)->presence) (*room)->presence = std::make_unique<Presence>();
+  (*room)->presence->join(mail.user, mail.reply_to.connection);
   queue_presence(**room);
 }
 

@@ -61,7 +61,10 @@ void Home::check_rooms(Instant now) {
 
 void Home::check_room(Room& room, Instant now) {
   room.history.expire(now);
-  room.dedupe.expire(now);
+  if (room.dedupe) {
+    room.dedupe->expire(now);
+    if (room.dedupe->size() == 0) room.dedupe.reset();
+  }
   if (room.unused()) {
     if (room.presence_queued) return;  // that will come here again
     if (!room.idle_since) room.idle_since = now;
@@ -75,15 +78,14 @@ void Home::check_room(Room& room, Instant now) {
   }
   room.idle_since.reset();
   if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
-  if (room.dedupe.size() != 0)
-    queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
+  if (room.dedupe) queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
 }
 
 void Home::queue_presence(Room& room) {
-  if (room.presence_queued || !room.presence.dirty()) return;
+  if (room.presence_queued || !room.presence || !room.presence->dirty()) return;
   room.presence_queued = true;
   presence_.push_back(&room);
-  presence_at_ = std::min(presence_at_, *room.presence.due());
+  presence_at_ = std::min(presence_at_, *room.presence->due());
 }
 
 void Home::announce_presence(Instant now) {
@@ -91,7 +93,7 @@ void Home::announce_presence(Instant now) {
   presence_at_ = Instant::max();
   presence_blocked_ = false;
   for (Room* room : presence_) {
-    const auto due = room->presence.due();
+    const auto due = room->presence->due();
     if (!due) {  // joined and left again
       room->presence_queued = false;
       idle_from(*room, now);
@@ -111,7 +113,7 @@ void Home::announce_presence(Instant now) {
       later.push_back(room);
       continue;
     }
-    PresenceUpdateMail update = room->presence.announce(
+    PresenceUpdateMail update = room->presence->announce(
         room->settings->presence_users_max, now, Millis(room->settings->presence_interval_ms));
     update.room = room->name;
     room->audience.for_each([&](ShardIndex shard) {

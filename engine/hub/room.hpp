@@ -51,13 +51,12 @@ struct Room {
         epoch(std::move(start.epoch)),
         last(start.offset),
         history(row.history == HistoryKind::none ? 0 : row.history_size,
-                std::chrono::seconds(row.history_ttl_s), start.offset),
-        dedupe(row.dedupe_max, std::chrono::seconds(row.dedupe_window_s)) {}
+                std::chrono::seconds(row.history_ttl_s), start.offset) {}
 
   [[nodiscard]] bool numbered() const { return settings->history != HistoryKind::none; }
   [[nodiscard]] bool stored() const { return settings->history == HistoryKind::store; }
   [[nodiscard]] bool unused() const {
-    return audience.empty() && presence.empty() && history.size() == 0 && dedupe.size() == 0;
+    return audience.empty() && (!presence || presence->empty()) && history.size() == 0 && !dedupe;
   }
 
   std::string name;
@@ -65,9 +64,9 @@ struct Room {
   Epoch epoch;  // of `store` rooms: the source's, see Home
   Offset last;  // of the newest event
   History history;
-  Dedupe dedupe;
+  std::unique_ptr<Dedupe> dedupe;  // while it remembers something
   ShardSet audience;
-  Presence presence;
+  std::unique_ptr<Presence> presence;  // since somebody joined
   std::vector<Behind> behind;
   std::optional<Instant> check_at;    // in Home's list of rooms to look at
   std::optional<Instant> idle_since;  // of a room that was unused when somebody looked
