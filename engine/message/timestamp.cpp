@@ -1,13 +1,16 @@
 #include "message/timestamp.hpp"
 
-#include <fmt/format.h>
-
+#include <array>
 #include <chrono>
-#include <iterator>
 
 namespace ringcast {
 
 namespace {
+
+// Writes `value` with leading zeros over [to, to + digits).
+void put_number(char* to, std::size_t digits, std::uint64_t value) {
+  for (char* at = to + digits; at != to; value /= 10) *--at = static_cast<char>('0' + value % 10);
+}
 
 // Reads exactly `digits` digits from the front of `text` and takes them off.
 std::optional<int> take_number(std::string_view& text, std::size_t digits) {
@@ -66,10 +69,20 @@ void append_timestamp(std::string& out, WallTime time) {
   const auto day = floor<days>(time);
   const year_month_day date{day};
   const hh_mm_ss clock{time - day};
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                 static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
-                 clock.seconds().count(), clock.subseconds().count());
+  // Not by a format string: that took a third of a publish.
+  std::array<char, 27> text{"0000-00-00T00:00:00.000000"};
+  const auto put = [&text](std::size_t at, std::size_t digits, auto value) {
+    put_number(text.data() + at, digits, static_cast<std::uint64_t>(value));
+  };
+  put(0, 4, static_cast<int>(date.year()));
+  put(5, 2, static_cast<unsigned>(date.month()));
+  put(8, 2, static_cast<unsigned>(date.day()));
+  put(11, 2, clock.hours().count());
+  put(14, 2, clock.minutes().count());
+  put(17, 2, clock.seconds().count());
+  put(20, 6, duration_cast<microseconds>(clock.subseconds()).count());
+  text.back() = 'Z';
+  out.append(text.data(), text.size());
 }
 
 std::string timestamp(WallTime time) {

@@ -32,11 +32,14 @@ struct RandomPool {
 }  // namespace
 
 void Uuid::append_to(std::string& out) const {
+  std::array<char, 36> text;
+  std::size_t at = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    out += kHex[bytes[i] >> 4];
-    out += kHex[bytes[i] & 15];
-    if (dash_after(i)) out += '-';
+    text[at++] = kHex[bytes[i] >> 4];
+    text[at++] = kHex[bytes[i] & 15];
+    if (dash_after(i)) text[at++] = '-';
   }
+  out.append(text.data(), text.size());
 }
 
 std::string Uuid::text() const {
