@@ -46,8 +46,17 @@ class Room {
            "publish");
   }
 
+  void subscribe(std::size_t session, std::string_view room) {
+    ensure(hub_->subscribe(*sessions_[session], 1, room, {}).ok(), "subscribe");
+  }
+  void unsubscribe(std::size_t session, std::string_view room) {
+    ensure(hub_->unsubscribe(*sessions_[session], room).ok(), "unsubscribe");
+  }
+  void handle() { hub_->handle_local(4'096, now_); }
+
   void tick() {
-    hub_->handle_local(4'096, now_);
+    handle();
+    hub_->run(now_);
     hub_->audience().flush_rooms({});
     auto& dirty = hub_->audience().dirty();
     for (Session* session : dirty) {
@@ -80,6 +89,31 @@ void room_publish(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(1));
 }
+// A session comes and goes in one of `rooms` rooms that others keep alive (0: nobody does). Items are
+// pairs.
+void subscribe_unsubscribe(benchmark::State& state) {
+  Room room(2);
+  const auto rooms = static_cast<std::size_t>(state.range(0));
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < std::max<std::size_t>(rooms, 1); ++i)
+    names.push_back("room:" + std::to_string(i + 2));
+  if (rooms != 0)
+    for (const std::string& name : names) room.subscribe(0, name);
+  room.tick();
+  std::size_t next = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < 16; ++i) {
+      const std::string& name = names[next++ % names.size()];
+      room.subscribe(1, name);
+      room.handle();
+      room.unsubscribe(1, name);
+    }
+    room.tick();
+  }
+  state.SetItemsProcessed(state.iterations() * 16);
+}
+BENCHMARK(subscribe_unsubscribe)->Arg(0)->Arg(1)->Arg(100);
+
 BENCHMARK(room_publish)->ArgsProduct({{1, 100, 1'000, 10'000}, {1, 16}});
 
 }  // namespace
