@@ -89,8 +89,8 @@ void room_publish(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * state.range(0) * state.range(1));
 }
-// A session comes and goes in one of `rooms` rooms that others keep alive (0: nobody does). Items are
-// pairs.
+// A session comes and goes in one of `rooms` rooms that others keep alive (0: nobody does). Items
+// are pairs.
 void subscribe_unsubscribe(benchmark::State& state) {
   Room room(2);
   const auto rooms = static_cast<std::size_t>(state.range(0));

@@ -5,6 +5,7 @@
 
 #include "hub/encoder.hpp"
 #include "message/json.hpp"
+#include "protocol/native.hpp"
 #include "wire/websocket_frame.hpp"
 
 namespace ringcast {
@@ -36,6 +37,18 @@ void payload_validation(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(json.size()));
 }
 BENCHMARK(payload_validation)->Arg(128)->Arg(300)->Arg(1'024)->Arg(16'384);
+
+// A client's publish with so many octets of data: checked, its fields read, its data owned.
+void publish_decode(benchmark::State& state) {
+  const std::string json = R"({"type":"publish","room":"chat:7","event":"said","data":)" +
+                           payload_of(static_cast<std::size_t>(state.range(0))) + R"(,"id":17})";
+  for (auto _ : state) {
+    auto message = protocol::decode_native(json);
+    benchmark::DoNotOptimize(message.request.ok());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(publish_decode)->Arg(64)->Arg(128)->Arg(1'024);
 
 template <Encoding encoding>
 void frame_encode(benchmark::State& state) {

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "base/ensure.hpp"
+
 namespace ringcast {
 
 namespace {
@@ -56,7 +58,10 @@ Result<Payload> check_payload(std::string_view text, JsonShape shape, std::strin
             fmt::format("{}: not valid JSON: {}", field, simdjson::error_message(error))};
   if (shape == JsonShape::object && !root.is_object())
     return {Errc::validation, fmt::format("{}: is not a JSON object", field)};
+  return own_payload(text);
+}
 
+Payload own_payload(std::string_view text) {
   // Twice memchr: find_first_of() takes an octet at a time.
   if (text.find('\n') == std::string_view::npos && text.find('\r') == std::string_view::npos) {
     const auto first = text.find_first_not_of(" \t");
@@ -65,8 +70,8 @@ Result<Payload> check_payload(std::string_view text, JsonShape shape, std::strin
   }
   std::string minified(text.size(), '\0');
   std::size_t length = 0;
-  if (simdjson::minify(text.data(), text.size(), minified.data(), length) != simdjson::SUCCESS)
-    return {Errc::validation, fmt::format("{}: not valid JSON", field)};
+  const auto error = simdjson::minify(text.data(), text.size(), minified.data(), length);
+  ensure(error == simdjson::SUCCESS, "own_payload of what is not JSON");
   minified.resize(length);
   return std::make_shared<const std::string>(std::move(minified));
 }

@@ -21,6 +21,9 @@ enum class JsonShape { any, object };
 [[nodiscard]] Result<Payload> check_payload(std::string_view text, JsonShape shape,
                                             std::string_view field);
 
+// The same copy of a text that is known to be valid: a value of a document that was validated.
+[[nodiscard]] Payload own_payload(std::string_view text);
+
 // Appends `text` as a JSON string with quotes. `text` is valid UTF-8.
 void append_json_string(std::string& out, std::string_view text);
 

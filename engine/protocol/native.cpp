@@ -44,10 +44,8 @@ NativeRequest read_publish(JsonFields& fields) {
   publish.event = fields.event_type("event");
   if (const JsonField* data = fields.find("data"); data == nullptr) {
     fields.wrong("data", "is missing");
-  } else if (auto payload = check_payload(data->json, JsonShape::any, "data"); !payload) {
-    fields.note(payload.error().detail);
   } else {
-    publish.data = std::move(*payload);
+    publish.data = own_payload(data->json);  // it was checked with the whole message
   }
   publish.key = fields.text("key", kRequestKeyBytesMax, Need::optional);
   publish.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
