@@ -3,6 +3,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -92,25 +93,11 @@ std::string escaped(std::string_view text) {
 }  // namespace
 
 void configure(Level level, Format format) {
-  json_lines() = format == Format::json;
+  json_lines() =
+      format == Format::json || (format == Format::automatic && ::isatty(STDERR_FILENO) == 0);
   logger().set_pattern(json_lines() ? kJsonLine : kHumanLine, spdlog::pattern_time_type::utc);
   logger().set_level(to_spdlog(level));
   logger().flush_on(spdlog::level::debug);
-}
-
-Result<Level> parse_level(std::string_view text) {
-  if (text == "debug") return Level::debug;
-  if (text == "info") return Level::info;
-  if (text == "warning") return Level::warning;
-  if (text == "error") return Level::error;
-  return {Errc::validation,
-          fmt::format("'{}' is not a log level: expected debug, info, warning or error", text)};
-}
-
-Result<Format> parse_format(std::string_view text) {
-  if (text == "human") return Format::human;
-  if (text == "json") return Format::json;
-  return {Errc::validation, fmt::format("'{}' is not a log format: expected human or json", text)};
 }
 
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }

@@ -6,18 +6,13 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.hpp"
-
 namespace ringcast::log {
 
 enum class Level { debug, info, warning, error };
-enum class Format { human, json };
+enum class Format { automatic, human, json };  // automatic: human on a terminal, else json
 
 // Thread: start-up. Lines go to standard error; standard output belongs to the "listening on" line.
 void configure(Level level, Format format);
-
-[[nodiscard]] Result<Level> parse_level(std::string_view text);
-[[nodiscard]] Result<Format> parse_format(std::string_view text);
 
 [[nodiscard]] bool enabled(Level level);
 

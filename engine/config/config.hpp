@@ -98,7 +98,7 @@ struct LimitsConfig {
 
 struct LogConfig {
   log::Level level = log::Level::info;
-  log::Format format = log::Format::human;
+  log::Format format = log::Format::automatic;
 };
 
 struct DebugConfig {

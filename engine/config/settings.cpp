@@ -33,7 +33,7 @@ constexpr std::string_view kHistories[] = {"none", "memory", "store"};
 constexpr std::string_view kSlowPolicies[] = {"disconnect"};
 constexpr std::string_view kMigrations[] = {"apply", "check", "off"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
-constexpr std::string_view kFormats[] = {"human", "json"};
+constexpr std::string_view kFormats[] = {"automatic", "human", "json"};
 
 constexpr std::uint64_t kKiB = 1'024;
 constexpr std::uint64_t kMiB = 1'024 * kKiB;
@@ -159,7 +159,7 @@ constexpr Setting<Config> kSettings[] = {
     {"log", "level", choice<in<&Config::log, &LogConfig::level>, Config>(kLevels), kNames,
      "the least that is written"},
     {"log", "format", choice<in<&Config::log, &LogConfig::format>, Config>(kFormats), kNames,
-     "lines for people or for machines"},
+     "lines for people or for machines; automatic: for people where standard error is a terminal"},
 
     {"debug", "echo", in<&Config::debug, &DebugConfig::echo>, kSwitch,
      "GET /debug/echo sends back what it receives"},

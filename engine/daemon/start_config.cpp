@@ -21,7 +21,8 @@ constexpr ShortFlag kShortFlags[] = {
     {"--engine", "engine.backend", "io_uring|epoll", "how sockets are served; default: what works"},
     {"--shards", "engine.shards", "N", "threads that serve connections; 0: one for each CPU"},
     {"--log-level", "log.level", "LEVEL", "debug, info, warning or error"},
-    {"--log-format", "log.format", "FORMAT", "human or json"},
+    {"--log-format", "log.format", "FORMAT",
+     "human or json; default: human on a terminal, else json"},
 };
 
 ConfigSources sources_of(const StartOptions& options) {

@@ -24,7 +24,7 @@ BAD_FILES = [
     ("number for a switch", "[engine]\npin = 1\n",
      "ringcast.toml:2:7: engine.pin: found 1, expected true or false"),
     ("no such choice", '[log]\nformat = "xml"\n',
-     'ringcast.toml:2:10: log.format: found "xml", expected one of human, json'),
+     'ringcast.toml:2:10: log.format: found "xml", expected one of automatic, human, json'),
     ("fraction", "[engine]\nshards = 1.5\n",
      "ringcast.toml:2:10: engine.shards: found a number with a fraction, expected an integer from 0 "
      "to 256"),
@@ -115,7 +115,7 @@ def test_what_comes_later_wins_file_environment_set_flag(spawn, tmp_path, file, 
     env = {} if variable is None else {"RINGCAST_ENGINE_SHARDS": str(variable)}
     daemon = spawn(*arguments, env=env)
     daemon.port()
-    assert re.search(rf"info {shards} shards on ", daemon.errors)
+    assert re.search(rf'"{shards} shards on ', daemon.errors)
 
 
 def test_set_reaches_a_namespace(spawn, ringcast):
@@ -145,7 +145,7 @@ def test_engine_flag_chooses_the_backend(spawn, backend):
     (("--shards", "many"), '--shards: engine.shards: found "many", expected an integer'),
     (("--engine", "kqueue"),
      '--engine: engine.backend: found "kqueue", expected one of automatic, io_uring, epoll'),
-    (("--log-format", "xml"), '--log-format: log.format: found "xml", expected one of human, json'),
+    (("--log-format", "xml"), '--log-format: log.format: found "xml", expected one of automatic, human, json'),
     (("--listen", "8800"),
      '--listen: listen.address: found "8800", expected HOST:PORT or [IPv6]:PORT'),
 ])

@@ -1,5 +1,7 @@
 """The log: lines for people or for machines, and never a secret."""
 import json
+import os
+import pty
 import re
 import signal
 
@@ -19,9 +21,9 @@ class Address:
         self.address = ("127.0.0.1", port)
 
 
-def start(spawn, *arguments):
+def start(spawn, *arguments, **options):
     return spawn("serve", "--listen", "127.0.0.1:0", "--log-level", "debug", *arguments,
-                 env={"RINGCAST_AUTH_HS256_SECRET": SECRET, "RINGCAST_AUTH_API_KEYS": API_KEY})
+                 env={"RINGCAST_AUTH_HS256_SECRET": SECRET, "RINGCAST_AUTH_API_KEYS": API_KEY}, **options)
 
 
 def test_json_lines_parse_from_the_first_to_the_last(spawn):
@@ -37,6 +39,25 @@ def test_json_lines_parse_from_the_first_to_the_last(spawn):
     for line in lines:
         assert set(line) >= {"time", "level", "message"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", line["time"])
+
+
+def test_without_a_terminal_it_is_for_machines(spawn):
+    daemon = start(spawn)
+    daemon.port()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    assert [json.loads(line)["level"] for line in daemon.errors.splitlines()]
+
+
+def test_on_a_terminal_it_is_for_people(spawn):
+    near, far = pty.openpty()
+    daemon = start(spawn, preexec_fn=lambda: os.dup2(far, 2))
+    daemon.port()
+    text = os.read(near, 65536).decode()
+    assert "ringcast" in text and "{" not in text
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    os.close(near), os.close(far)
 
 
 def test_refused_start_is_a_line_of_json_as_well(spawn, run):
@@ -91,7 +112,7 @@ def test_no_secret_is_in_any_output(spawn, form):
 
 
 def test_store_that_is_away_is_a_warning_without_its_password(spawn):
-    daemon = spawn("serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--store",
+    daemon = spawn("serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--log-format", "human", "--store",
                    "postgresql://user:planted-word@127.0.0.1:1/x?connect_timeout=1")
     address = ("127.0.0.1", daemon.port())
     daemon.wait_errors("warning ")

@@ -155,7 +155,7 @@ def test_limit_of_descriptors_that_is_too_low_is_a_warning_with_what_to_do(spawn
     daemon = spawn("serve", *LOCAL, "--shards", 1, "--set", "listen.connections_max=50",
                    preexec_fn=soft_limit(64, 121))
     daemon.port()
-    assert re.search(r"warning this process may open 121 descriptors, and listen.connections_max = "
+    assert re.search(r'"level":"warning","message":"this process may open 121 descriptors, and listen.connections_max = '
                      r"50 needs 122: raise the limit .*LimitNOFILE=", daemon.errors)
 
 

@@ -38,7 +38,7 @@ DEFAULTS = {
     "listen": {"address": "127.0.0.1:0"},
     "engine": {"shards": 2},
     "auth": {"api_keys": [API_KEY], "allow_anonymous": True},
-    "log": {"level": "debug"},
+    "log": {"level": "debug", "format": "human"},
     "debug": {"echo": True},
 }
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -77,14 +79,25 @@ TEST(Log, WritesNothingBelowItsLevel) {
   EXPECT_THAT(text, HasSubstr("but that"));
 }
 
-TEST(Log, KnowsItsLevelsAndFormatsByName) {
-  EXPECT_EQ(*log::parse_level("debug"), log::Level::debug);
-  EXPECT_EQ(*log::parse_level("error"), log::Level::error);
-  EXPECT_EQ(*log::parse_format("json"), log::Format::json);
-  for (const std::string_view wrong : {"", "Debug", "warn", "json "}) {
-    EXPECT_FALSE(log::parse_level(wrong)) << wrong;
-    EXPECT_FALSE(log::parse_format(wrong)) << wrong;
-  }
+TEST(Log, IsForMachinesWhereStandardErrorIsNoTerminal) {
+  EXPECT_TRUE(written(log::Format::automatic, "to a file").starts_with(R"({"time":")"));
+}
+
+TEST(Log, IsForPeopleOnATerminal) {
+  int near = -1;
+  int far = -1;
+  ASSERT_EQ(::openpty(&near, &far, nullptr, nullptr, nullptr), 0);
+  const int saved = ::dup(STDERR_FILENO);
+  ::dup2(far, STDERR_FILENO);
+  log::configure(log::Level::info, log::Format::automatic);
+  log::info("to a terminal");
+  ::dup2(saved, STDERR_FILENO);
+  log::configure(log::Level::info, log::Format::human);
+  char text[256] = {};
+  EXPECT_GT(::read(near, text, sizeof text - 1), 0);
+  EXPECT_THAT(text, HasSubstr("to a terminal"));
+  EXPECT_THAT(text, Not(HasSubstr("{")));
+  for (const int fd : {near, far, saved}) ::close(fd);
 }
 
 // The test can not choose the second it runs in, so it counts those that begin meanwhile.
