@@ -87,6 +87,9 @@ Result<Services> make_services(Config config) {
 }
 
 void count_source(SourceMetrics& metrics, const SourceStatus& status) {
+  metrics.polls_empty.advance_to(status.polls_empty);
+  metrics.polls_full.advance_to(status.polls_full);
+  metrics.replayed.advance_to(status.replayed);
   metrics.windows.advance_to(status.windows);
   metrics.rows.advance_to(status.rows);
   metrics.rows_failed.advance_to(status.rows_failed);
@@ -96,6 +99,8 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status) {
   metrics.open_failures.advance_to(status.open_failures);
   metrics.blocked_ms.advance_to(
       static_cast<std::uint64_t>(std::chrono::duration_cast<Millis>(status.blocked).count()));
+  const auto since = status.behind_since.value_or(WallTime{}).time_since_epoch().count();
+  metrics.behind_since_us.set(static_cast<std::uint64_t>(std::max<std::int64_t>(since, 0)));
   metrics.ready.set(status.state == SourceStatus::State::ready ? 1 : 0);
 }
 

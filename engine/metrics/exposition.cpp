@@ -7,6 +7,8 @@
 #include <span>
 #include <sstream>
 
+#include "base/clock.hpp"
+
 namespace ringcast {
 
 namespace {
@@ -188,11 +190,20 @@ void add_shards(std::vector<MetricFamily>& families, Shards shards,
                 &S::tick_events, 1);
 }
 
+// Reckoned when somebody asks, so that it grows while the source stands still.
+double lag_seconds(const SourceMetrics& source) {
+  const std::uint64_t since = source.behind_since_us.value();
+  const auto now = SystemClock{}.wall().time_since_epoch().count();
+  const auto age = now - static_cast<std::int64_t>(since);
+  return since == 0 || age < 0 ? 0 : static_cast<double>(age) / 1e6;
+}
+
 void add_source(std::vector<MetricFamily>& families, const SourceMetrics& source) {
   add_gauge(families, "ringcast_outbox_ready", "1 if the store is open and replayed.",
             static_cast<double>(source.ready.value()));
-  add_gauge(families, "ringcast_outbox_lag_seconds", "Age of the oldest row not yet delivered.",
-            static_cast<double>(source.lag_ms.value()) / 1e3);
+  add_gauge(families, "ringcast_outbox_lag_seconds",
+            "Age of the oldest row that was found and is not with the shards yet.",
+            lag_seconds(source));
   for (const auto& row : kSourceCounters)
     add_counter(families, row.name, row.help, static_cast<double>((source.*row.field).value()),
                 row.label, row.value);

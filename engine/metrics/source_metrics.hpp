@@ -18,8 +18,8 @@ struct alignas(64) SourceMetrics {
   Counter opens;
   Counter open_failures;
   Counter blocked_ms;
-  Gauge lag_ms;
-  Gauge ready;  // 1: the store is open and replayed
+  Gauge behind_since_us;  // a time since 1970; 0: it has caught up
+  Gauge ready;            // 1: the store is open and replayed
 };
 
 }  // namespace ringcast

@@ -66,6 +66,7 @@ void Source::run() {
     if (!outlets_.waiting() && wants_to_read()) read();
     outlets_.flush();
     write_failed();
+    note_lag();
     if (std::exchange(changed_, false) && parts_.report) parts_.report(status_);
     if (!stopping_ && (outlets_.waiting() || !wants_to_read())) sleep();
   }
@@ -170,6 +171,7 @@ void Source::answer_read_now() {
   Result<ReadNow> outcome = Error{};
   if (const auto window = next(OutboxStore::Read::record, std::min(limit, kWindowRowsMax))) {
     const Delivered delivered = deliver(*window);
+    if (delivered.oldest) status_.behind_since = delivered.oldest;
     outcome = window->ours ? ReadNow{delivered.good, delivered.failed, 0, std::nullopt}
                            : ReadNow{0, 0, window->rows.size(), std::nullopt};
     const auto backlog = parts_.store->backlog();
@@ -266,11 +268,16 @@ void Source::read() {
     return;
   }
   const bool records = parts_.config.outbox.continuous || record_wanted_;
+  const bool replays = !ready_ && parts_.store->replaying();
   const auto window = next(records ? OutboxStore::Read::record : OutboxStore::Read::recorded_only,
                            window_rows_max());
   if (!window) return;
   const bool moved = !window->rows.empty() || window->top > status_.top;
-  deliver(*window);
+  const Delivered delivered = deliver(*window);
+  if (replays)
+    status_.replayed += window->rows.size();
+  else if (delivered.oldest)
+    status_.behind_since = delivered.oldest;
   if (!moved || (window->ours && !window->more)) record_wanted_ = false;
   read_wanted_ = moved && (window->more || record_wanted_ || parts_.store->replaying());
   if (!ready_ && (!moved || !parts_.store->replaying())) announce_replayed();
@@ -278,7 +285,12 @@ void Source::read() {
 
 std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) {
   auto window = parts_.store->next(read, limit);
-  if (window) return std::move(window).value();
+  if (window) {
+    ++(window->rows.empty() ? status_.polls_empty : status_.polls_full);
+    more_behind_ = window->more;
+    changed_ = true;
+    return std::move(window).value();
+  }
   if (window.error().code == Errc::unavailable) {
     lost(window.error());
   } else {
@@ -293,7 +305,7 @@ std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) 
 Source::Delivered Source::deliver(const Window& window) {
   Delivered delivered;
   for (const OutboxRow& row : window.rows) {
-    auto failed = deliver(row);
+    auto failed = deliver(row, delivered);
     if (!failed) {
       ++delivered.good;
       continue;
@@ -321,7 +333,7 @@ Source::Delivered Source::deliver(const Window& window) {
   return delivered;
 }
 
-std::optional<FailedRow> Source::deliver(const OutboxRow& row) {
+std::optional<FailedRow> Source::deliver(const OutboxRow& row, Delivered& delivered) {
   auto judged = events_of(row, limits_);
   if (auto* failed = std::get_if<FailedRow>(&judged)) return std::move(*failed);
   RowEvents& out = std::get<RowEvents>(judged);
@@ -335,6 +347,7 @@ std::optional<FailedRow> Source::deliver(const OutboxRow& row) {
                  out.bytes, limits_.bytes_warn);
   }
   for (Event& event : out.events) {
+    delivered.oldest = std::min(delivered.oldest.value_or(event.time), event.time);
     const ShardIndex home = home_shard(event.room, outlets_.shards());
     PublishMail mail;
     mail.event = std::move(event);
@@ -342,6 +355,13 @@ std::optional<FailedRow> Source::deliver(const OutboxRow& row) {
     ++status_.events;
   }
   return std::nullopt;
+}
+
+// Rows that wait for a shard, or behind the last window, are late; else there are none to be late.
+void Source::note_lag() {
+  if (!status_.behind_since || more_behind_ || outlets_.waiting()) return;
+  status_.behind_since.reset();
+  changed_ = true;
 }
 
 void Source::announce_replayed() {

@@ -29,6 +29,12 @@ struct SourceStatus {
   std::string detail;  // why it is not open; empty while it is
   Epoch epoch;
   Offset top = 0;  // handed over up to here
+  // By the time of the oldest row that is not handed over yet, as far as it is known; none: the
+  // source has caught up. What is replayed does not count: it was delivered before the start.
+  std::optional<WallTime> behind_since{};
+  std::uint64_t polls_empty = 0;  // looks at the store that found nothing
+  std::uint64_t polls_full = 0;
+  std::uint64_t replayed = 0;  // of `rows`, those that were recorded before the store was opened
   std::uint64_t windows = 0;
   std::uint64_t rows = 0;
   std::uint64_t events = 0;
@@ -91,9 +97,11 @@ class Source final {
   struct Delivered {
     std::uint64_t good = 0;
     std::uint64_t failed = 0;
+    std::optional<WallTime> oldest{};
   };
   Delivered deliver(const Window& window);
-  std::optional<FailedRow> deliver(const OutboxRow& row);
+  std::optional<FailedRow> deliver(const OutboxRow& row, Delivered& delivered);
+  void note_lag();
   void announce_replayed();
   void write_failed();
   [[nodiscard]] std::uint32_t window_rows_max() const;
@@ -114,6 +122,7 @@ class Source final {
   bool ready_ = false;  // the shards know that the replay is over
   Offset floor_ = 0;
   bool read_wanted_ = false;
+  bool more_behind_ = false;    // the last window was not the last there is
   bool record_wanted_ = false;  // what was appended is to be recorded, also if not continuous
   std::uint32_t attempts_ = 0;
   Instant retry_at_{};  // of opening

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <set>
 #include <sstream>
+
+#include "base/clock.hpp"
 
 namespace ringcast {
 namespace {
@@ -81,12 +84,26 @@ TEST(Exposition, ShowsHistogramsCumulativeAndInSeconds) {
 TEST(Exposition, ShowsTheSourceOnlyWhereThereIsOne) {
   const auto metrics = std::make_unique<Fixture>();
   metrics->source.rows.add(12);
-  metrics->source.lag_ms.set(1'500);
   metrics->source.blocked_ms.advance_to(250);
   EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_outbox_rows_total 12\n"));
-  EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_outbox_lag_seconds 1.5\n"));
   EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_outbox_blocked_seconds_total 0.25\n"));
   EXPECT_THAT(Exposition({&metrics->first}, nullptr, {}).text(), Not(HasSubstr("outbox_rows")));
+}
+
+double lag_of(const Fixture& metrics) {
+  constexpr std::string_view kName = "\nringcast_outbox_lag_seconds ";
+  const std::string text = metrics.text();
+  return std::atof(text.c_str() + text.find(kName) + kName.size());
+}
+
+TEST(Exposition, LagIsTheAgeOfWhatTheSourceIsBehindWithAndGrowsByItself) {
+  const auto metrics = std::make_unique<Fixture>();
+  EXPECT_EQ(lag_of(*metrics), 0);
+  const auto now = SystemClock{}.wall().time_since_epoch().count();
+  metrics->source.behind_since_us.set(static_cast<std::uint64_t>(now - 1'500'000));
+  EXPECT_GE(lag_of(*metrics), 1.5);
+  metrics->source.behind_since_us.set(static_cast<std::uint64_t>(now + 3'600'000'000));
+  EXPECT_EQ(lag_of(*metrics), 0) << "the time of a row is its writer's, also one to come";
 }
 
 // Splits "# HELP name rest" and "# TYPE name rest" behind the first two words.

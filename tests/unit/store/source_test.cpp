@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "message/timestamp.hpp"
+
 #include "unit/store/source_fixture.hpp"
 
 namespace ringcast {
@@ -69,6 +71,45 @@ TEST_F(SourceTest, ShardsAreToldTheStateBeforeTheReplayAndReadinessAfterIt) {
   EXPECT_EQ(last.floor, 4U);
   EXPECT_EQ(last.top, 7U);
   EXPECT_EQ(offsets_in("tenant:42"), range(5, 7));
+}
+
+TEST_F(SourceTest, CountsItsLooksByWhatTheyFound) {
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return status().polls_empty != 0; }));
+  EXPECT_EQ(status().polls_full, 0U);
+  commit(window({row(1), row(2)}));
+  ASSERT_TRUE(wait_for([&] { return status().polls_full != 0; }));
+  EXPECT_EQ(status().polls_full, 1U);
+}
+
+TEST_F(SourceTest, CountsTheRowsThatWereReplayedApart) {
+  commit(window({row(1), row(2)}));
+  commit(window({row(3)}));
+  commit(window({row(4)}));
+  database_.use([](FakeDatabase::State& state) { state.replay = 2; });
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return status().rows == 4; }));
+  EXPECT_EQ(status().replayed, 3U);
+}
+
+TEST_F(SourceTest, IsBehindFromTheTimeOfTheOldestRowUntilTheShardsHaveIt) {
+  auto late = row(1);
+  late.occurred_at = "2026-01-02T03:04:04Z";
+  commit(window({row(2), late, row(3)}));
+  start(1, 2);
+  const auto leave_it = [] {};
+  ASSERT_TRUE(wait_draining([&] { return status().behind_since.has_value(); }, leave_it));
+  EXPECT_EQ(timestamp(*status().behind_since), "2026-01-02T03:04:04.000000Z");
+  ASSERT_TRUE(wait_for([&] { return !status().behind_since; }));
+  EXPECT_EQ(status().rows, 3U);
+}
+
+TEST_F(SourceTest, IsNotBehindWithWhatItReplays) {
+  commit(window({row(1)}));
+  database_.use([](FakeDatabase::State& state) { state.replay = 1; });
+  start(1, 2);
+  ASSERT_TRUE(wait_draining([&] { return status().rows == 1; }, [] {}));
+  EXPECT_EQ(status().behind_since, std::nullopt);
 }
 
 TEST_F(SourceTest, AnEmptyStoreIsReadyAtOnce) {
