@@ -5,6 +5,7 @@
 #include <future>
 #include <utility>
 
+#include "config/check.hpp"
 #include "wiring.hpp"
 
 namespace ringcast {
@@ -26,6 +27,36 @@ std::optional<io::Backend> wished(BackendWish wish) {
   return std::nullopt;
 }
 
+// What is listened on: an address, and a unix socket if one is configured.
+Result<std::vector<io::BoundListener>> bind(const ListenConfig& listen) {
+  std::vector<io::BoundListener> bound;
+  const auto wanted = parse_listen_address(listen.address);
+  if (!wanted) return {Errc::validation, "listen.address: " + wanted.error().detail};
+  const auto address = io::tcp_address(wanted->host, wanted->port);
+  if (!address) return {Errc::validation, "listen.address: " + address.error().detail};
+  auto first = io::bind_listener(*address);
+  if (!first) return first.error();
+  bound.push_back(std::move(*first));
+  if (listen.unix_path.empty()) return bound;
+  const auto path = io::unix_address(listen.unix_path);
+  if (!path) return {Errc::validation, "listen.unix: " + path.error().detail};
+  const auto mode = parse_file_mode(listen.unix_mode);
+  if (!mode) return {Errc::validation, "listen.unix_mode: " + mode.error().detail};
+  auto socket = io::bind_listener(*path, *mode);
+  if (!socket) return socket.error();
+  bound.push_back(std::move(*socket));
+  return bound;
+}
+
+void pin(std::vector<Shard::Parts>& shards) {
+  const std::vector<int> cpus = allowed_cpus();
+  if (cpus.empty()) return log::warning("engine.pin: the kernel does not say which CPUs there are");
+  std::vector<int> used;
+  for (std::size_t i = 0; i < shards.size(); ++i)
+    used.push_back(*(shards[i].cpu = cpus[i % cpus.size()]));
+  log::info("shards are pinned to CPUs {}", fmt::join(used, ", "));
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -38,6 +69,7 @@ Engine::~Engine() {
 const std::string& Engine::address() const { return parts_->address; }
 
 void Engine::request_stop(Stop how) {
+  parts_->unix_file.remove();
   for (ShardSender& sender : parts_->control) {
     std::ignore = sender.try_send(StopMail{how == Stop::restarts});
     sender.wake();
@@ -73,11 +105,10 @@ Result<void> Engine::wire(Parts& parts) {
   auto backend = io::choose_backend(wished(settings.engine.backend));
   if (!backend) return backend.error();
   parts.backend = *backend;
-  auto address = io::parse_listen_address(settings.listen.address);
-  if (!address) return {Errc::validation, "listen.address: " + address.error().detail};
-  auto first = io::bind_listener(*address);
-  if (!first) return first.error();
-  parts.address = first->address.to_string();
+  auto listeners = bind(settings.listen);
+  if (!listeners) return listeners.error();
+  parts.address = listeners->front().address.to_string();
+  parts.unix_file = std::move(listeners->back().file);
   auto store = make_store(settings);
   if (!store) return store.error();
 
@@ -101,27 +132,19 @@ Result<void> Engine::wire(Parts& parts) {
         }});
   }
   set_reports(parts);
-  for (std::uint32_t i = 0; i < shards; ++i) {
-    Shard::Parts shard;
-    shard.index = {i};
-    shard.services = &parts.services;
-    shard.mailbox = parts.mailboxes[i].get();
-    shard.wakeup = parts.wakeups[i].get();
-    shard.metrics = parts.metrics[i].get();
-    for (std::uint32_t j = 0; j < shards; ++j)
-      shard.others.push_back(i == j ? ShardSender()
-                                    : parts.mailboxes[j]->open(settings.engine.mailbox_max));
-    if (parts.source_mailbox)
-      shard.source = parts.source_mailbox->open(settings.engine.mailbox_max);
-    shard.ring.backend = parts.backend.backend;
-    shard.ring.reason = parts.backend.reason;
-    shard.ring.sockets_max = settings.listen.connections_max + 64;
-    auto listener =
-        i == 0 ? Result<io::FileDescriptor>(std::move(first->socket)) : io::open_listener(*first);
-    if (!listener) return listener.error();
-    shard.listener = std::move(*listener);
-    parts.shards.push_back(std::make_unique<Shard>(std::move(shard)));
+  std::vector<Shard::Parts> made;
+  for (std::uint32_t i = 0; i < shards; ++i) made.push_back(parts.of_shard(i));
+  if (settings.engine.pin) pin(made);
+  for (io::BoundListener& first : *listeners) {
+    for (std::uint32_t i = 1; i < shards; ++i) {
+      auto listener = io::open_listener(first);
+      if (!listener) return listener.error();
+      made[i].listeners.push_back(std::move(*listener));
+    }
+    made[0].listeners.push_back(std::move(first.socket));
   }
+  for (Shard::Parts& shard : made)
+    parts.shards.push_back(std::make_unique<Shard>(std::move(shard)));
   return {};
 }
 
@@ -140,6 +163,9 @@ Result<void> Engine::run(Parts& parts) {
     if (!ring) return ring.error();
     if (i == 0) log::info("{} shards on {}", started.size(), *ring);
   }
+  const ListenConfig& listen = parts.services.config.listen;
+  if (!listen.unix_path.empty())
+    log::info("listening on unix:{}, mode {}", listen.unix_path, listen.unix_mode);
   if (parts.source) parts.source_thread = std::thread([&parts] { parts.source->run(); });
   return {};
 }

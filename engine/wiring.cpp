@@ -50,11 +50,37 @@ pg::DedupeLimits dedupe_limits(const Config& config) {
 
 }  // namespace
 
-std::uint32_t usable_cpus() {
+Shard::Parts Engine::Parts::of_shard(std::uint32_t index) {
+  const Config& settings = services.config;
+  Shard::Parts shard;
+  shard.index = {index};
+  shard.services = &services;
+  shard.mailbox = mailboxes[index].get();
+  shard.wakeup = wakeups[index].get();
+  shard.metrics = metrics[index].get();
+  for (std::uint32_t other = 0; other < settings.engine.shards; ++other)
+    shard.others.push_back(other == index ? ShardSender()
+                                          : mailboxes[other]->open(settings.engine.mailbox_max));
+  if (source_mailbox) shard.source = source_mailbox->open(settings.engine.mailbox_max);
+  shard.ring.backend = backend.backend;
+  shard.ring.reason = backend.reason;
+  shard.ring.sockets_max = settings.listen.connections_max + 64;
+  return shard;
+}
+
+std::vector<int> allowed_cpus() {
+  std::vector<int> cpus;
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  const int allowed = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-  const double cpus = std::min(static_cast<double>(allowed), std::ceil(cgroup_cpus()));
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &mask)) cpus.push_back(cpu);
+  return cpus;
+}
+
+std::uint32_t usable_cpus() {
+  const double cpus =
+      std::min(static_cast<double>(allowed_cpus().size()), std::ceil(cgroup_cpus()));
   return static_cast<std::uint32_t>(std::clamp(cpus, 1.0, static_cast<double>(kShardsMax)));
 }
 

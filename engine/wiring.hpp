@@ -9,6 +9,7 @@
 
 #include "engine.hpp"
 #include "io/backend_probe.hpp"
+#include "io/listener.hpp"
 #include "metrics/exposition.hpp"
 #include "metrics/source_metrics.hpp"
 #include "queue/latest.hpp"
@@ -22,8 +23,12 @@ namespace ringcast {
 struct Engine::Parts {
   explicit Parts(Services made) : services(std::move(made)) {}
 
+  // What the shard of this index is made of, without its sockets.
+  [[nodiscard]] Shard::Parts of_shard(std::uint32_t index);
+
   Services services;
   std::string address;
+  io::SocketFile unix_file;
   io::BackendChoice backend;
   std::vector<std::unique_ptr<Wakeup>> wakeups;  // of the shards
   std::vector<std::unique_ptr<ShardMailbox>> mailboxes;
@@ -40,6 +45,9 @@ struct Engine::Parts {
   std::vector<std::thread> shard_threads;
   std::thread source_thread;
 };
+
+// The CPUs of the affinity mask, in ascending order; empty if the kernel does not say.
+[[nodiscard]] std::vector<int> allowed_cpus();
 
 // Usable CPUs: affinity mask and cgroup quota, at least 1, at most kShardsMax.
 [[nodiscard]] std::uint32_t usable_cpus();

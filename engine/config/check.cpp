@@ -95,13 +95,25 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   return parsed;
 }
 
+Result<std::uint32_t> parse_file_mode(std::string_view text) {
+  constexpr std::uint32_t kModeMax = 0777;
+  std::uint32_t mode = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, mode, 8);
+  if (read.ec != std::errc{} || read.ptr != end || mode > kModeMax)
+    return {Errc::validation,
+            fmt::format("found \"{}\", expected an octal mode up to 0777, as 0660", text)};
+  return mode;
+}
+
 bool is_loopback(std::string_view host) {
   if (host == "localhost") return true;
   const std::string text(host);
   in_addr v4{};
   if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
   in6_addr v6{};
-  return inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
 Result<void> check_namespace_name(std::string_view name) {
@@ -119,6 +131,10 @@ std::vector<ConfigProblem> check_config(const Config& config) {
   std::vector<ConfigProblem> problems;
   if (const auto address = parse_listen_address(config.listen.address); !address)
     problems.push_back({"listen.address", address.error().detail});
+  if (config.listen.unix_path.find('\0') != std::string::npos)
+    problems.push_back({"listen.unix", "found a zero octet, expected a path"});
+  if (const auto mode = parse_file_mode(config.listen.unix_mode); !mode)
+    problems.push_back({"listen.unix_mode", mode.error().detail});
   for (const std::string& origin : config.listen.allowed_origins)
     if (!is_origin(origin))
       problems.push_back(

@@ -21,7 +21,10 @@ struct ListenAddress {
 // HOST:PORT or [IPv6]:PORT, as in `listen.address`. Thread: any.
 [[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
 
-// Can only this machine reach it? 127.0.0.0/8, ::1 and `localhost`.
+// An octal mode of a file: "660", "0660". Thread: any.
+[[nodiscard]] Result<std::uint32_t> parse_file_mode(std::string_view text);
+
+// Can only this machine reach it? 127.0.0.0/8 (also mapped into IPv6), ::1 and `localhost`.
 [[nodiscard]] bool is_loopback(std::string_view host);
 
 // `*`, or 1 to 120 of A-Z a-z 0-9 _ . ~ -.

@@ -18,6 +18,8 @@ enum class BackendWish : std::uint8_t { automatic, io_uring, epoll };
 
 struct ListenConfig {
   std::string address = "127.0.0.1:8800";    // HOST:PORT; port 0 picks a free one
+  std::string unix_path;                     // key `unix`: path of a unix socket; empty: none
+  std::string unix_mode = "0660";            // of its file, octal
   std::vector<std::string> allowed_origins;  // exact, scheme://host[:port]; empty: same origin only
   std::uint32_t connections_max = 10'000;    // per daemon; beyond it connections are closed at once
   std::uint32_t connections_per_address_max = 10'000;

@@ -65,18 +65,26 @@ constexpr auto kLimits = &Config::limits;
 constexpr Setting<Config> kSettings[] = {
     {"listen", "address", in<kListen, &L::address>, kText,
      "HOST:PORT, [IPv6]:PORT; port 0 picks a free one"},
+    {"listen", "unix", in<kListen, &L::unix_path>, range(0, 107),
+     "path of a unix socket that is listened on besides; empty: none. A file that is left from a "
+     "daemon that is gone is replaced, one that somebody answers on is not"},
+    {"listen", "unix_mode", in<kListen, &L::unix_mode>, range(3, 4),
+     "who may connect there: the mode of that file, octal"},
     {"listen", "allowed_origins", in<kListen, &L::allowed_origins>, kEntries,
      "origins of browsers, each scheme://host[:port]; empty: the same origin only"},
     {"listen", "connections_max", in<kListen, &L::connections_max>, range(1, 10'000'000),
      "connections of the daemon; one more is closed at once"},
     {"listen", "connections_per_address_max", in<kListen, &L::connections_per_address_max>,
-     range(1, 10'000'000), "connections from one address; one more is closed at once"},
+     range(1, 10'000'000),
+     "connections from one address, IPv6 by /64; one more is closed at once. A unix socket has no "
+     "address; behind a proxy all have the proxy's"},
 
     {"engine", "shards", in<kEngine, &E::shards>, range(0, 256),
      "threads that serve connections; 0: as many as the process may use CPUs"},
     {"engine", "backend", choice<in<kEngine, &E::backend>, Config>(kBackends), kNames,
      "how sockets are served; automatic takes io_uring where the kernel allows it"},
-    {"engine", "pin", in<kEngine, &E::pin>, kSwitch, "each shard on a CPU of its own"},
+    {"engine", "pin", in<kEngine, &E::pin>, kSwitch,
+     "each shard stays on a CPU of the affinity mask, in order; more shards than CPUs share"},
     {"engine", "stall_ms", in<kEngine, &E::stall_ms>, range(10, 600'000),
      "a shard that drains nothing for so long leaves the audience"},
     {"engine", "pinned_bytes_max", in<kEngine, &E::pinned_bytes_max>,

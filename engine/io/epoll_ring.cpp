@@ -82,6 +82,12 @@ Result<SocketId> EpollRing::adopt(FileDescriptor socket) {
   return id;
 }
 
+Result<SocketAddress> EpollRing::peer(SocketId id) {
+  const Socket* socket = sockets_.find(id);
+  if (socket == nullptr) return {Errc::not_found, "a socket that is closed"};
+  return peer_address(socket->fd.get());
+}
+
 SocketId EpollRing::insert(FileDescriptor fd) {
   const SocketId id = sockets_.emplace(Socket{.fd = std::move(fd)});
   if (!id) return {};
@@ -110,7 +116,10 @@ void EpollRing::apply_gate() {
     if (!listener.fd || listener.registered == gate_.open()) continue;
     const SlotId id{static_cast<std::uint32_t>(index), 1};
     const int operation = gate_.open() ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-    if (control(operation, listener.fd.get(), EPOLLIN, pack(Subject::listener, id)) == 0)
+    // A unix socket is one for all shards: a connection wakes one of them. (io_uring asks for this
+    // by itself.)
+    if (control(operation, listener.fd.get(), EPOLLIN | EPOLLEXCLUSIVE,
+                pack(Subject::listener, id)) == 0)
       listener.registered = gate_.open();
     else
       gate_.exhausted(steady_now());

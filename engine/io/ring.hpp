@@ -14,6 +14,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "io/file_descriptor.hpp"
+#include "io/socket_address.hpp"
 
 namespace ringcast::io {
 
@@ -101,6 +102,10 @@ class Ring {
 
   // Takes a connected socket, which is read from now on. Error: sockets_max.
   virtual Result<SocketId> adopt(FileDescriptor socket) = 0;
+
+  // Whom it talks to; a call of the kernel, so only for a connection that was just accepted. The
+  // error: the peer has gone already.
+  [[nodiscard]] virtual Result<SocketAddress> peer(SocketId socket) = 0;
 
   // Submits what is pending, then waits for an event, a wake or the deadline; a deadline that has
   // passed only polls, Instant::max() waits without one. May return early with nothing. Every send

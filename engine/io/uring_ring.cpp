@@ -99,6 +99,12 @@ Result<SocketId> UringRing::adopt(FileDescriptor socket) {
   return id;
 }
 
+Result<SocketAddress> UringRing::peer(SocketId id) {
+  const Socket* socket = open_socket(id);
+  if (socket == nullptr) return {Errc::not_found, "a socket that is closed"};
+  return peer_address(socket->fd.get());
+}
+
 SocketId UringRing::insert(FileDescriptor fd) {
   const SocketId id = sockets_.emplace(Socket{.fd = std::move(fd)});
   if (id) to_arm_.push_back(id);

@@ -27,6 +27,7 @@ class UringRing final : public Ring {
 
   Result<void> listen(FileDescriptor socket, std::uint32_t tag) override;
   Result<SocketId> adopt(FileDescriptor socket) override;
+  [[nodiscard]] Result<SocketAddress> peer(SocketId socket) override;
   std::span<IoEvent> wait(Instant deadline) override;
   void send(SocketId socket, std::span<const char> bytes) override;
   void send(SocketId socket, std::span<const iovec> vectors) override;

@@ -1,6 +1,11 @@
 #include "shard/shard.hpp"
 
+#include <fmt/format.h>
+#include <sched.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace ringcast {
@@ -47,6 +52,16 @@ struct Shard::Loop {
 };
 
 Shard::Shard(Parts parts) : parts_(std::move(parts)) { parts_.ring.wake_fd = parts_.wakeup->fd(); }
+
+Result<void> Shard::pin() const {
+  if (!parts_.cpu) return {};
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  CPU_SET(static_cast<std::size_t>(*parts_.cpu), &mask);
+  if (sched_setaffinity(0, sizeof mask, &mask) == 0) return {};
+  return {Errc::unavailable, fmt::format("engine.pin: shard {} on CPU {}: {}", parts_.index.value,
+                                         *parts_.cpu, std::strerror(errno))};
+}
 
 void Shard::loop(io::Ring& ring) {
   // On the heap: the receiver's places for refused mail are too many for a stack frame.

@@ -34,7 +34,8 @@ class Shard final {
     std::vector<ShardSender> others;
     std::optional<SourceSender> source;
     io::RingOptions ring;
-    io::FileDescriptor listener;
+    std::vector<io::FileDescriptor> listeners;
+    std::optional<int> cpu;  // to be pinned to
   };
 
   explicit Shard(Parts parts);
@@ -45,10 +46,13 @@ class Shard final {
   // The error says why the shard could not start; `started` is called once it has.
   template <class Started>
   [[nodiscard]] Result<void> run(Started&& started) {
+    // First, so that what it allocates lies near that CPU.
+    if (auto pinned = pin(); !pinned) return pinned.error();
     auto ring = io::Ring::create(parts_.ring);
     if (!ring) return ring.error();
-    if (auto listening = (*ring)->listen(std::move(parts_.listener), 0); !listening)
-      return listening.error();
+    for (io::FileDescriptor& listener : parts_.listeners)
+      if (auto listening = (*ring)->listen(std::move(listener), 0); !listening)
+        return listening.error();
     started((*ring)->describe());
     loop(**ring);
     return {};
@@ -56,6 +60,7 @@ class Shard final {
 
  private:
   struct Loop;
+  [[nodiscard]] Result<void> pin() const;
   void loop(io::Ring& ring);
 
   Parts parts_;

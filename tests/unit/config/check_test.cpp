@@ -58,12 +58,31 @@ TEST(CheckConfig, ReadsAddressesOfOneForm) {
 }
 
 TEST(CheckConfig, KnowsWhatOnlyThisMachineReaches) {
-  for (const std::string_view host : {"127.0.0.1", "127.255.255.255", "::1", "localhost"})
+  for (const std::string_view host :
+       {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1", "localhost"})
     EXPECT_TRUE(is_loopback(host)) << host;
   for (const std::string_view host :
        {"0.0.0.0", "::", "10.0.0.1", "128.0.0.1", "126.255.255.255", "localhost.example",
-        "127.0.0.1.example", "127.1.example", "::2", ""})
+        "127.0.0.1.example", "127.1.example", "::2", "::ffff:10.0.0.1", ""})
     EXPECT_FALSE(is_loopback(host)) << host;
+}
+
+TEST(CheckConfig, ReadsModesOfFiles) {
+  EXPECT_EQ(*parse_file_mode("0660"), 0660U);
+  EXPECT_EQ(*parse_file_mode("777"), 0777U);
+  EXPECT_EQ(*parse_file_mode("000"), 0U);
+  for (const std::string_view wrong : {"", "1000", "0888", "rw-rw----", "0x1f", "-660", "660 "})
+    EXPECT_FALSE(parse_file_mode(wrong).ok()) << wrong;
+}
+
+TEST(CheckConfig, WantsAPathAndAModeOfTheUnixSocket) {
+  Config config = valid();
+  config.listen.unix_path = "/run/ringcast.sock";
+  EXPECT_EQ(problems_of(config), "");
+  config.listen.unix_path += '\0';
+  config.listen.unix_mode = "0999";
+  EXPECT_THAT(problems_of(config), HasSubstr("listen.unix:"));
+  EXPECT_THAT(problems_of(config), HasSubstr("listen.unix_mode: found \"0999\", expected"));
 }
 
 TEST(CheckConfig, FindsNothingInTheDefaults) { EXPECT_EQ(problems_of(valid()), ""); }

@@ -14,8 +14,8 @@ INSTANTIATE_TEST_SUITE_P(, RingAccept, ::testing::Values(Backend::io_uring, Back
                          &name_of);
 
 TEST_P(RingAccept, NamesTheListenerOfEachConnection) {
-  const auto first = listen_on("127.0.0.1:0", 1);
-  const auto second = listen_on("127.0.0.1:0", 2);
+  const auto first = listen_on_loopback(1);
+  const auto second = listen_on_loopback(2);
   const Client a = client(first);
   const Client b = client(second);
   EXPECT_EQ(seen.listeners, (std::vector<std::uint32_t>{1, 2}));
@@ -24,13 +24,13 @@ TEST_P(RingAccept, NamesTheListenerOfEachConnection) {
 }
 
 TEST_P(RingAccept, ReadsAnAcceptedSocketAtOnce) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   write_all(a.fd.get(), "hello");
   until([&] { return seen.bytes[a.id] == "hello"; });
 }
 
 TEST_P(RingAccept, EchoesToManyClients) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   std::vector<FileDescriptor> clients;
   for (int i = 0; i < 300; ++i) clients.push_back(connect_to(address));
   until([&] { return seen.accepted.size() == clients.size(); });
@@ -48,7 +48,7 @@ TEST_P(RingAccept, EchoesToManyClients) {
 }
 
 TEST_P(RingAccept, SetsTheOptionsOfEveryConnection) {
-  auto bound = bind_listener(parse_listen_address("127.0.0.1:0").value());
+  auto bound = bind_listener(tcp_address("127.0.0.1", 0).value());
   ASSERT_TRUE(bound.ok());
   const int listener = ::dup(bound->socket.get());
   ASSERT_TRUE(ring->listen(std::move(bound->socket), 1).ok());
@@ -75,7 +75,7 @@ TEST_P(RingAccept, SetsTheOptionsOfEveryConnection) {
 TEST_P(RingAccept, ClosesWhatIsAboveSocketsMaxAndKeepsTheOthers) {
   ASSERT_NO_FATAL_FAILURE(make({.sockets_max = 2}));
   if (!ring) return;
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   const Client a = client(address);
   const Client b = client(address);
   const FileDescriptor third = connect_to(address);
@@ -92,7 +92,7 @@ TEST_P(RingAccept, ClosesWhatIsAboveSocketsMaxAndKeepsTheOthers) {
 }
 
 TEST_P(RingAccept, LeavesConnectionsInTheBacklogWhilePaused) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   client(address);
   ring->pause_accept();
   settle();
@@ -104,7 +104,7 @@ TEST_P(RingAccept, LeavesConnectionsInTheBacklogWhilePaused) {
 }
 
 TEST_P(RingAccept, ResumesAtOnceAfterAPause) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   poll();
   ring->pause_accept();
   ring->resume_accept();
@@ -113,7 +113,7 @@ TEST_P(RingAccept, ResumesAtOnceAfterAPause) {
 }
 
 TEST_P(RingAccept, RefusesConnectionsOnceTheListenersAreClosed) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   const Client a = client(address);
   ring->close_listeners();
   settle();
@@ -123,7 +123,7 @@ TEST_P(RingAccept, RefusesConnectionsOnceTheListenersAreClosed) {
 }
 
 TEST_P(RingAccept, FreesThePortBeforeItIsGone) {
-  auto address = listen_on("127.0.0.1:0");
+  auto address = listen_on_loopback();
   for (int restart = 0; restart < 20; ++restart) {
     const Client a = client(address);
     ASSERT_NO_FATAL_FAILURE(make({}));
@@ -136,7 +136,7 @@ TEST_P(RingAccept, FreesThePortBeforeItIsGone) {
 }
 
 TEST_P(RingAccept, SharesAnAddressBetweenTwoRings) {
-  auto bound = bind_listener(parse_listen_address("127.0.0.1:0").value());
+  auto bound = bind_listener(tcp_address("127.0.0.1", 0).value());
   ASSERT_TRUE(bound.ok());
   auto second_socket = open_listener(*bound);
   ASSERT_TRUE(second_socket.ok()) << second_socket.error().detail;
@@ -155,12 +155,48 @@ TEST_P(RingAccept, SharesAnAddressBetweenTwoRings) {
   EXPECT_EQ(used, (std::set<std::uint32_t>{1, 2}));
 }
 
+TEST_P(RingAccept, NamesThePeer) {
+  const auto address = listen_on_loopback();
+  const Client a = client(address);
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  ASSERT_EQ(::getsockname(a.fd.get(), reinterpret_cast<sockaddr*>(&own), &size), 0);
+  const auto peer = ring->peer(a.id);
+  ASSERT_TRUE(peer.ok()) << peer.error().detail;
+  EXPECT_EQ(peer->to_string(), "127.0.0.1:" + std::to_string(ntohs(own.sin_port)));
+  ring->close(a.id);
+  EXPECT_FALSE(ring->peer(a.id).ok());
+}
+
+TEST_P(RingAccept, OneOfSeveralRingsTakesEachConnectionOfASharedUnixSocket) {
+  const std::string path = ::testing::TempDir() + "ringcast-shared-" + std::to_string(::getpid());
+  auto bound = bind_listener(unix_address(path).value());
+  ASSERT_TRUE(bound.ok()) << bound.error().detail;
+  auto second_socket = open_listener(*bound);
+  ASSERT_TRUE(second_socket.ok());
+  auto second = Ring::create({.backend = GetParam()});
+  ASSERT_TRUE(second.ok());
+  ASSERT_TRUE(ring->listen(std::move(bound->socket), 1).ok());
+  ASSERT_TRUE((*second)->listen(std::move(*second_socket), 2).ok());
+  std::vector<FileDescriptor> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(connect_to(bound->address));
+    ASSERT_TRUE(bool{clients.back()});
+  }
+  until([&] {
+    for (const IoEvent& event : (*second)->wait(Instant::min())) note(event);
+    poll();
+    return seen.accepted.size() >= clients.size();
+  });
+  EXPECT_EQ(seen.accepted.size(), clients.size());
+}
+
 TEST_P(RingAccept, AcceptsOnAUnixSocket) {
   const std::string path = ::testing::TempDir() + "ringcast-accept-" + std::to_string(::getpid());
-  const Client a = client(listen_on("unix:" + path));
+  const Client a = client(listen_on(unix_address(path).value()));
   write_all(a.fd.get(), "local");
   until([&] { return seen.bytes[a.id] == "local"; });
-  ::unlink(path.c_str());
+  EXPECT_EQ(ring->peer(a.id)->family(), AF_UNIX);
 }
 
 }  // namespace ringcast::io

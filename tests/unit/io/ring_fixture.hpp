@@ -41,7 +41,7 @@ inline Ends socket_pair() {
   return {FileDescriptor(fds[0]), FileDescriptor(fds[1])};
 }
 
-inline FileDescriptor connect_to(const ListenAddress& address) {
+inline FileDescriptor connect_to(const SocketAddress& address) {
   FileDescriptor fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (::connect(fd.get(), address.raw(), address.size) != 0) fd.reset();
   return fd;
@@ -189,10 +189,14 @@ class RingTest : public ::testing::TestWithParam<Backend> {
     return id.ok() ? *id : SocketId{};
   }
 
-  ListenAddress listen_on(std::string_view text, std::uint32_t tag = 7) {
-    auto bound = bind_listener(parse_listen_address(text).value());
+  SocketAddress listen_on_loopback(std::uint32_t tag = 7) {
+    return listen_on(tcp_address("127.0.0.1", 0).value(), tag);
+  }
+  SocketAddress listen_on(const SocketAddress& address, std::uint32_t tag = 7) {
+    auto bound = bind_listener(address);
     EXPECT_TRUE(bound.ok()) << bound.error().detail;
     EXPECT_TRUE(ring->listen(std::move(bound->socket), tag).ok());
+    files.push_back(std::move(bound->file));
     return bound->address;
   }
 
@@ -201,7 +205,7 @@ class RingTest : public ::testing::TestWithParam<Backend> {
     FileDescriptor fd;
     SocketId id;
   };
-  Client client(const ListenAddress& address) {
+  Client client(const SocketAddress& address) {
     const std::size_t before = seen.accepted.size();
     Client out{connect_to(address), {}};
     EXPECT_TRUE(bool{out.fd});
@@ -211,6 +215,7 @@ class RingTest : public ::testing::TestWithParam<Backend> {
   }
 
   std::unique_ptr<Ring> ring;
+  std::vector<SocketFile> files;  // of unix sockets, for as long as the test
   Seen seen;
 };
 

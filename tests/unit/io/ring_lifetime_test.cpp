@@ -137,7 +137,7 @@ TEST_P(RingLifetime, GivesTheDescriptorBackWhenNothingIsInFlight) {
 }
 
 TEST_P(RingLifetime, EndsConnectionsWhenItIsDestroyed) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   Ends ends = socket_pair();
   (void)adopt(std::move(ends.near));
   poll();
@@ -147,7 +147,7 @@ TEST_P(RingLifetime, EndsConnectionsWhenItIsDestroyed) {
 }
 
 TEST_P(RingLifetime, LeaksNoDescriptorOverManyConnections) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   client(address);
   const int before = open_descriptors();
   const std::uint32_t sockets = ring->sockets();
@@ -176,7 +176,7 @@ TEST_P(RingLifetime, LeaksNoDescriptorOverManyConnections) {
 // wrong.
 int accept_without_descriptors(Backend backend) {
   auto ring = Ring::create({.backend = backend});
-  auto bound = bind_listener(parse_listen_address("127.0.0.1:0").value());
+  auto bound = bind_listener(tcp_address("127.0.0.1", 0).value());
   if (!ring.ok() || !bound.ok()) return 1;
   if (!(*ring)->listen(std::move(bound->socket), 1).ok()) return 2;
   std::vector<FileDescriptor> clients;

@@ -7,7 +7,7 @@ INSTANTIATE_TEST_SUITE_P(, RingReceive, ::testing::Values(Backend::io_uring, Bac
                          &name_of);
 
 TEST_P(RingReceive, DeliversMoreThanABufferInOrder) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   const std::string body = pattern(60'000);
   write_all(a.fd.get(), body);
   until([&] { return seen.bytes[a.id].size() == body.size(); });
@@ -36,7 +36,7 @@ TEST_P(RingReceive, KeepsReadablePaddingBehindWritableBytes) {
 }
 
 TEST_P(RingReceive, TellsTheEndFromAReset) {
-  const auto address = listen_on("127.0.0.1:0");
+  const auto address = listen_on_loopback();
   Client ending = client(address);
   Client resetting = client(address);
   write_all(ending.fd.get(), "the end");
@@ -91,7 +91,7 @@ TEST_P(RingReceive, DoesNotReadAPausedSocket) {
 }
 
 TEST_P(RingReceive, LeavesTheBytesOfAPausedSocketToTheKernel) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   ring->pause_receive(a.id);
   settle();
   // The peer meets a full socket: that is what back-pressure means.
@@ -111,7 +111,7 @@ TEST_P(RingReceive, LeavesTheBytesOfAPausedSocketToTheKernel) {
 }
 
 TEST_P(RingReceive, KeepsTheOrderOverManyPauses) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   const std::string body = pattern(2'000'000);
   std::size_t written = 0;
   std::uint64_t step = 0;
@@ -175,7 +175,7 @@ TEST_P(RingReceive, KeepsWhatTheKernelHadHandedOverBeforeThePause) {
 }
 
 TEST_P(RingReceive, SaysTheResetOfAPausedSocketAtTheLatestAfterwards) {
-  Client a = client(listen_on("127.0.0.1:0"));
+  Client a = client(listen_on_loopback());
   ring->pause_receive(a.id);
   settle();
   reset_connection(std::move(a.fd));

@@ -97,7 +97,7 @@ TEST_P(RingSend, ResumesVectorsWithoutLosingAnOctet) {
 }
 
 TEST_P(RingSend, ResumesATcpSocketWithoutLosingAnOctet) {
-  const Client a = client(listen_on("127.0.0.1:0"));
+  const Client a = client(listen_on_loopback());
   const std::string body = pattern(20'000'000, 3);
   EXPECT_EQ(transfer(a.id, a.fd.get(), body, As::bytes), body);
   EXPECT_GT(short_sends, 0);
