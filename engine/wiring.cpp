@@ -95,6 +95,7 @@ Result<Services> make_services(Config config) {
                        std::chrono::seconds(config.auth.leeway_s)};
   const LimitsConfig& limits = config.limits;
   auto places = std::make_shared<Places>(config.listen.connections_max);
+  auto by_address = std::make_shared<AddressPlaces>(config.listen.connections_per_address_max);
   Services services{std::move(config),
                     {limits.header_bytes_max, limits.header_lines_max, limits.target_bytes_max,
                      limits.body_bytes_max},
@@ -103,6 +104,7 @@ Result<Services> make_services(Config config) {
                     std::move(api_keys),
                     nullptr,
                     std::move(places),
+                    std::move(by_address),
                     nullptr,
                     nullptr};
   if (services.config.dev)

@@ -27,7 +27,9 @@ struct alignas(64) ShardMetrics {
   // Connections.
   Counter accepted;
   Counter closed;
-  Counter connections_refused;
+  Counter refused_at_connections_max;
+  Counter refused_at_address_max;
+  Counter refused_while_stopping;
   Counter websockets_opened;
   Counter streams_opened;
   Counter upgrades_refused;

@@ -4,14 +4,17 @@
 #include <memory>
 #include <string_view>
 
+#include "net/connection.hpp"
 #include "net/services.hpp"
 #include "wire/http_request.hpp"
 
 namespace ringcast {
 
 // Dev mode answers only those that address it as this machine (a page elsewhere that resolves its
-// own name to 127.0.0.1 does not) and whose Origin, if any, is its own.
-[[nodiscard]] Result<void> check_host(const Services& services, const wire::HttpRequest& request);
+// own name to 127.0.0.1 does not) and whose Origin, if any, is its own. Over a unix socket any Host
+// will do: no page can name one, and whoever opened it was let in by the mode of its file.
+[[nodiscard]] Result<void> check_host(const Services& services, const wire::HttpRequest& request,
+                                      Connection::From from);
 
 // Upgrades and streams: Origin absent, listed in allowed_origins, or, without such a list, the
 // same as Host.

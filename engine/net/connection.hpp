@@ -34,6 +34,9 @@ struct Connection {
     std::string room;  // of the answer, where it needs one
   };
 
+  // From whom it came, as far as rules differ.
+  enum class From : std::uint8_t { network, unix_socket };
+
   Connection(io::SocketId where, ConnectionId id, Peer& http, const wire::HttpLimits& limits)
       : socket(where), session(id, Encoding::native, http), parser(limits) {}
 
@@ -49,8 +52,10 @@ struct Connection {
   Instant ping_due{};
   Instant pong_due = Instant::max();  // max: none is awaited
   std::uint64_t next_tag = 1;
+  std::uint64_t address_key = 0;  // holds one of its connections_per_address_max, if `from` has any
   std::uint64_t pinned_known = 0;  // what Connections has counted of queue.pinned_bytes()
   std::uint32_t errors = 0;
+  From from = From::network;
   bool head = false;  // the request that is being answered is a HEAD
   bool keep_alive = true;
   bool answering = false;     // an HTTP request waits for the hub

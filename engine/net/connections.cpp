@@ -1,5 +1,6 @@
 #include "net/connections.hpp"
 
+#include "net/address_key.hpp"
 #include "net/http_peer.hpp"
 #include "net/native_peer.hpp"
 #include "net/sse_peer.hpp"
@@ -66,11 +67,10 @@ void Connections::handle(const io::IoEvent& event, Instant now) {
 }
 
 void Connections::accepted(io::SocketId socket, Instant now) {
-  if (stopping_ || !services_.connections->take()) {
-    metrics_.connections_refused.add();
-    ring_.close(socket);
-    return;
-  }
+  const auto peer = ring_.peer(socket);
+  if (!peer) return ring_.close(socket);  // a reset came first: there is nobody to serve
+  const auto key = address_key(*peer);
+  if (!admit(*peer, key)) return ring_.close(socket);
   if (socket.index >= by_slot_.size()) by_slot_.resize(socket.index + 1);
   const ConnectionId id{hub_.mesh().self(), socket};
   by_slot_[socket.index] =
@@ -78,8 +78,35 @@ void Connections::accepted(io::SocketId socket, Instant now) {
   ++size_;
   metrics_.accepted.add();
   Connection& connection = *by_slot_[socket.index];
+  if (key)
+    connection.address_key = *key;
+  else
+    connection.from = Connection::From::unix_socket;
   hub_.open(connection.session);
   arm(connection, now + std::chrono::seconds(services_.config.limits.header_timeout_s));
+}
+
+// Takes its places. Who finds none is closed without a word: an answer would cost more than the
+// connection, and who floods does not read it.
+bool Connections::admit(const io::SocketAddress& peer, std::optional<std::uint64_t> key) {
+  const ListenConfig& listen = services_.config.listen;
+  if (stopping_) {
+    metrics_.refused_while_stopping.add();
+    return false;
+  }
+  if (!services_.connections->take()) {
+    metrics_.refused_at_connections_max.add();
+    log::warning(connections_max_lines_, "connection of {} refused: listen.connections_max is {}",
+                 peer.to_string(), listen.connections_max);
+    return false;
+  }
+  if (!key || services_.connections_by_address->take(*key)) return true;
+  services_.connections->give_back();
+  metrics_.refused_at_address_max.add();
+  log::warning(address_max_lines_,
+               "connection of {} refused: listen.connections_per_address_max is {}",
+               peer.to_string(), listen.connections_per_address_max);
+  return false;
 }
 
 void Connections::received(Connection& connection, std::span<char> bytes, Instant now) {
@@ -300,6 +327,8 @@ void Connections::close(Connection& connection, std::string_view why) {
   ring_.close(connection.socket);
   metrics_.closed.add();
   services_.connections->give_back();
+  if (connection.from == Connection::From::network)
+    services_.connections_by_address->give_back(connection.address_key);
   --size_;
   by_slot_[connection.socket.index].reset();
 }

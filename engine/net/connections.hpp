@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,9 +26,10 @@ class SsePeer;
 
 // Accepts, reads, writes, times and ends connections.
 //
-// Thread: shard. Lives inside its Shard. At connections_max a new connection is closed at once; old
-// ones stay. A connection ends in one way: end() or finish() while it is alive, then close when its
-// last octets are out, the peer is gone, or a deadline has passed.
+// Thread: shard. Lives inside its Shard. At connections_max, and at its address's
+// connections_per_address_max, a new connection is closed at once; old ones stay. A connection ends
+// in one way: end() or finish() while it is alive, then close when its last octets are out, the
+// peer is gone, or a deadline has passed.
 class Connections final {
  public:
   Connections(const Services& services, io::Ring& ring, Hub& hub, ShardMetrics& metrics,
@@ -84,6 +86,7 @@ class Connections final {
 
   Connection* find(io::SocketId socket);
   void accepted(io::SocketId socket, Instant now);
+  bool admit(const io::SocketAddress& peer, std::optional<std::uint64_t> address_key);
   void received(Connection& connection, std::span<char> bytes, Instant now);
   void read_http(Connection& connection, std::span<char> bytes, Instant now);
   void read_websocket(Connection& connection, std::span<char> bytes);
@@ -121,6 +124,8 @@ class Connections final {
   std::string scratch_;
   std::array<log::Limiter, kErrcs> error_lines_;
   std::array<log::Limiter, kCloseReasonsMax> close_lines_;
+  log::Limiter connections_max_lines_;
+  log::Limiter address_max_lines_;
   Instant now_{};
   bool stopping_ = false;
 };

@@ -42,7 +42,7 @@ void HttpPeer::handle(Connection& connection, wire::HttpRequest&& request) {
   connection.keep_alive = request.keep_alive;
   connection.head = request.method == "HEAD";
   const Services& services = connections_.services();
-  if (auto checked = check_host(services, request); !checked)
+  if (auto checked = check_host(services, request, connection.from); !checked)
     return refuse(connection, checked.error());
   std::string allowed;
   for (const Route& route : kRoutes) {

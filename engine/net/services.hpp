@@ -9,6 +9,7 @@
 #include "auth/api_keys.hpp"
 #include "auth/jwt.hpp"
 #include "config/config.hpp"
+#include "queue/address_places.hpp"
 #include "queue/places.hpp"
 #include "wire/http_request_parser.hpp"
 #include "wire/websocket_parser.hpp"
@@ -30,6 +31,7 @@ struct Services {
   ApiKeys api_keys;
   std::shared_ptr<const Identity> anonymous;  // null: without a token they are refused
   std::shared_ptr<Places> connections;        // connections_max of the daemon, for all shards
+  std::shared_ptr<AddressPlaces> connections_by_address;  // connections_per_address_max
   std::function<std::string()> metrics_text;
   std::function<Readiness()> readiness;
 };

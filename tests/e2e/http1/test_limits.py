@@ -9,6 +9,7 @@ from support.daemon import API_KEY
 from support.http_client import Closed, RawConnection, encode_request
 from support.native_client import NativeClient
 from support.waiting import wait_until
+from support.websocket_client import CLOSE
 
 BOTH_ENGINES = True
 
@@ -32,8 +33,8 @@ def test_connections_max_on_both_sides_and_old_ones_stay(make_daemon):
             return None
 
     metrics = wait_until(served, "a place for a new connection")
-    refusals = [line for line in metrics.splitlines() if line.startswith("ringcast_connections_refused_total ")]
-    assert float(refusals[0].split()[1]) >= 1
+    lines = [line for line in metrics.splitlines() if line.startswith("ringcast_connections_refused_total{")]
+    assert float(next(line for line in lines if '"connections_max"' in line).split()[1]) >= 1
     for client in clients[1:]:
         assert client.drain() == []
         client.close()
@@ -73,13 +74,64 @@ def test_connections_max_is_of_the_daemon_not_of_a_shard(make_daemon):
     assert (len(served), refused) == (3, 37)
 
 
-@pytest.mark.xfail(strict=True, reason="connections_per_address_max is read from the configuration, never applied")
-def test_connections_per_address_max_on_both_sides(make_daemon):
-    daemon = make_daemon({"engine": {"shards": 1}, "listen": {"connections_per_address_max": 3}})
-    served, refused = open_connections(daemon, 5)
-    for connection in served:
+def refusals(daemon, reason):
+    return daemon.metric(f'ringcast_connections_refused_total{{reason="{reason}"}}')
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_connections_per_address_max_on_both_sides(make_daemon, shards):
+    daemon = make_daemon({"engine": {"shards": shards}, "listen": {"connections_per_address_max": 3}})
+    served, refused = open_connections(daemon, 9)
+    other = RawConnection(daemon.address, source="127.0.0.2")
+    other.send(encode_request("GET", "/healthz", {"Host": daemon.host}))
+    assert other.read_response().status == 200, "another address has places of its own"
+    for connection in [*served, other]:
         connection.close()
-    assert (len(served), refused) == (3, 2)
+    assert (len(served), refused) == (3, 6)
+    assert wait_until(lambda: answered_metrics(daemon)) >= 6
+    lines = [line for line in daemon.log().splitlines() if "connections_per_address_max is 3" in line]
+    assert lines and "connection of 127.0.0.1:" in lines[0]
+
+
+def answered_metrics(daemon):
+    try:
+        return refusals(daemon, "connections_per_address_max")
+    except Closed:
+        return None
+
+
+def silent_until_closed(client):
+    while client.read_frame().opcode != CLOSE:
+        pass
+
+
+ENDS = {
+    "closed by the client": lambda client, daemon: client.close(),
+    "reset by the client": lambda client, daemon: client.reset(),
+    "a WebSocket that says goodbye": lambda client, daemon: (client.send_close(1000), client.read_close()),
+    "a protocol error": lambda client, daemon: (client.send(b"\xff\xff"), client.read_close()),
+    "kept silent": lambda client, daemon: silent_until_closed(client),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_each_end_of_a_connection_gives_its_places_back(make_daemon, end):
+    daemon = make_daemon({"engine": {"shards": 1},
+                          "listen": {"connections_per_address_max": 2, "connections_max": 2},
+                          "limits": {"ping_interval_s": 1, "pong_timeout_s": 1, "linger_s": 1}})
+
+    def connected():
+        try:
+            return NativeClient(daemon)
+        except (Closed, OSError):
+            return None
+
+    for _ in range(3):
+        clients = [wait_until(connected, "a place") for _ in range(2)]
+        for client in clients:
+            ENDS[end](client, daemon)
+            client.close()
+    wait_until(connected, "a place").close()
 
 
 def test_a_client_that_pipelines_and_reads_nothing_is_closed_and_others_are_served(make_daemon):

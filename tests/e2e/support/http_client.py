@@ -32,14 +32,19 @@ class Response:
 
 
 class RawConnection:
-    """A socket with a read buffer. Every wait has a deadline."""
+    """A socket with a read buffer. Every wait has a deadline. `address`: (host, port), or the path of
+    a unix socket."""
 
-    def __init__(self, address, deadline_s=DEADLINE_S, receive_buffer_bytes=None):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, address, deadline_s=DEADLINE_S, receive_buffer_bytes=None, source=None):
+        local = isinstance(address, str)
+        self.socket = socket.socket(socket.AF_UNIX if local else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer_bytes is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(deadline_s)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not local:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         self.buffer = b""
 
@@ -148,9 +153,13 @@ def encode_request(method, target, headers, body=b""):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
+def host_of(address):
+    return "localhost" if isinstance(address, str) else f"{address[0]}:{address[1]}"
+
+
 def request(address, method, target, headers=None, body=None):
     """One request on a connection of its own."""
-    every = {"Host": f"{address[0]}:{address[1]}", "Connection": "close"}
+    every = {"Host": host_of(address), "Connection": "close"}
     every.update(headers or {})
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()

@@ -5,7 +5,7 @@ import hashlib
 import os
 import struct
 
-from .http_client import RawConnection, encode_request
+from .http_client import RawConnection, encode_request, host_of
 from .waiting import DEADLINE_S
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -80,7 +80,7 @@ class RawWebSocket(RawConnection):
     def __init__(self, address, target="/ws", deadline_s=DEADLINE_S, receive_buffer_bytes=None,
                  **headers):
         super().__init__(address, deadline_s, receive_buffer_bytes)
-        every = handshake_headers(f"{address[0]}:{address[1]}", **headers)
+        every = handshake_headers(host_of(address), **headers)
         self.send(encode_request("GET", target, every))
         self.response = self.read_response()
         if self.response.status != 101:

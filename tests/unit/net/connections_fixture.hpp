@@ -30,7 +30,7 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
 
   void start(Config config) {
     const LimitsConfig limits = config.limits;
-    const std::uint32_t connections_max = config.listen.connections_max;
+    const ListenConfig listen = config.listen;
     ApiKeys keys;
     for (const std::string& key : config.auth.api_keys) ASSERT_TRUE(keys.add(key).ok());
     services_ = std::make_unique<Services>(
@@ -41,7 +41,8 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
                  JwtVerifier(KeySet(), {}),
                  std::move(keys),
                  std::make_shared<const Identity>(Identity{{}, Grants::all(), {}}),
-                 std::make_shared<Places>(connections_max),
+                 std::make_shared<Places>(listen.connections_max),
+                 std::make_shared<AddressPlaces>(listen.connections_per_address_max),
                  [] { return std::string("metrics\n"); },
                  [] { return Readiness{}; }});
     io::RingOptions options;

@@ -47,7 +47,7 @@ TEST_P(ConnectionsTest, ConnectionsMaxHoldsOnBothSides) {
   EXPECT_TRUE(is_closed(third));
   EXPECT_FALSE(is_closed(first));
   EXPECT_FALSE(is_closed(second));
-  EXPECT_EQ(metrics_.connections_refused.value(), 1U);
+  EXPECT_EQ(metrics_.refused_at_connections_max.value(), 1U);
 }
 
 TEST_P(ConnectionsTest, ARequestThatDoesNotComeEndsAtHeaderTimeoutAndNotBefore) {
