@@ -57,7 +57,7 @@ class Room {
   void tick() {
     handle();
     hub_->run(now_);
-    hub_->audience().flush_rooms({});
+    hub_->audience().flush_rooms(now_, {});
     auto& dirty = hub_->audience().dirty();
     for (Session* session : dirty) {
       session->dirty = false;

@@ -54,7 +54,8 @@ struct NamespaceConfig {
   bool presence = true;
   std::uint32_t presence_interval_ms = 250;
   std::uint32_t presence_users_max = 100;
-  bool client_publish = true;  // with a grant
+  bool client_publish = true;           // with a grant
+  std::uint32_t flush_interval_ms = 0;  // what a room sends within it after a first frame waits
   SlowPolicy slow_policy = SlowPolicy::disconnect;
   std::uint64_t send_queue_bytes_max = 1ULL << 20;
   std::uint32_t dedupe_window_s = 300;

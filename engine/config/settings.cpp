@@ -190,6 +190,8 @@ constexpr Setting<NamespaceConfig> kNamespaceSettings[] = {
     {kRow, "presence_users_max", of<&N::presence_users_max>, range(1, 100'000),
      "users named in one list; beyond it only their number"},
     {kRow, "client_publish", of<&N::client_publish>, kSwitch, "clients with a grant may publish"},
+    {kRow, "flush_interval_ms", of<&N::flush_interval_ms>, range(0, 10'000),
+     "after a room has sent, its next events wait so long and go out together; 0: they never wait"},
     {kRow, "slow_policy", choice<of<&N::slow_policy>, NamespaceConfig>(kSlowPolicies), kNames,
      "what happens to a subscriber whose send queue is full"},
     {kRow, "send_queue_bytes_max", of<&N::send_queue_bytes_max>, range(kKiB, kGiB),

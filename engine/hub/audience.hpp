@@ -53,6 +53,8 @@ struct Channel {
   std::vector<Subscriber> subscribers;
   std::array<std::uint32_t, kEncodings> per_encoding{};
   std::vector<Pending> pending;
+  std::uint64_t pending_bytes = 0;  // of their data
+  Instant flushed_at = Instant::min();
 };
 
 // Delivering side of a shard: mail from home shards in, slices in SendQueues out.
@@ -90,9 +92,12 @@ class Audience final {
   void close_session(Session& session, CloseReason reason);
   void mark_dirty(Session& session);
 
-  // End of the tick: one batch a dirty room and encoding, one slice or few a subscriber.
-  // `wall` is what the delay since an event's time is measured by.
-  void flush_rooms(WallTime wall);
+  // End of the tick: one batch a dirty room and encoding, one slice or few a subscriber. A room
+  // that has sent less than flush_interval_ms ago is held, unless what waits would fill half of a
+  // subscriber's queue. `wall` is what the delay since an event's time is measured by.
+  void flush_rooms(Instant now, WallTime wall);
+  // When the first held room is due; max: none is held.
+  [[nodiscard]] Instant next_flush() const { return next_flush_; }
   // Tells home shards of rooms that nobody is in; what finds no place is tried again next time.
   void send_leaves();
   // The tick's batches are sent or referred to: forget them.
@@ -125,6 +130,7 @@ class Audience final {
   void erase_channel(std::string_view room);
   void add_pending(Channel& channel, Channel::Pending&& pending);
   void send_missed(Session& session, const Channel& channel, const SubscribedMail& mail);
+  [[nodiscard]] static Instant due(const Channel& channel);
   void flush_room(Channel& channel);
   void record_delays(const Channel& channel, WallTime wall);
   void mark_excluded(Channel& channel);
@@ -144,6 +150,7 @@ class Audience final {
   StringMap<std::vector<Session*>> by_user_;
   StringMap<std::unique_ptr<Channel>> channels_;
   std::vector<Channel*> dirty_channels_;
+  Instant next_flush_ = Instant::max();
   std::vector<std::string> leaves_;
   std::vector<Session*> dirty_;
   std::vector<Session*> excluded_;

@@ -12,20 +12,42 @@ void Audience::deliver(DeliverMail&& mail) {
 }
 
 void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
+  if (pending.event) channel.pending_bytes += pending.event->data->size();
   channel.pending.push_back(std::move(pending));
   if (channel.dirty) return;
   channel.dirty = true;
   dirty_channels_.push_back(&channel);
 }
 
-void Audience::flush_rooms(WallTime wall) {
+// A room at rest sends at once. One that has just sent waits, and what comes meanwhile shares the
+// visit of each socket.
+Instant Audience::due(const Channel& channel) {
+  const NamespaceConfig& row = *channel.settings;
+  if (row.flush_interval_ms == 0 || channel.flushed_at == Instant::min() ||
+      channel.pending_bytes >= row.send_queue_bytes_max / 2)
+    return Instant::min();
+  return channel.flushed_at + Millis(row.flush_interval_ms);
+}
+
+void Audience::flush_rooms(Instant now, WallTime wall) {
+  bool stored_held = false;
+  std::size_t held = 0;
+  next_flush_ = Instant::max();
   for (Channel* channel : dirty_channels_) {
+    if (const Instant at = due(*channel); at > now) {
+      next_flush_ = std::min(next_flush_, at);
+      stored_held |= channel->stored;
+      dirty_channels_[held++] = channel;
+      continue;
+    }
     record_delays(*channel, wall);
     flush_room(*channel);
     channel->dirty = false;
+    channel->flushed_at = now;
   }
-  dirty_channels_.clear();
-  make_complete();
+  dirty_channels_.resize(held);
+  // A position that overtook held events would make a client drop them as known.
+  if (!stored_held) make_complete();
 }
 
 // Once an event, for all who get it: the clock is read once a tick.
@@ -70,6 +92,7 @@ void Audience::flush_room(Channel& channel) {
   for (Session* session : excluded_) session->excluded = false;
   excluded_.clear();
   channel.pending.clear();
+  channel.pending_bytes = 0;
 }
 
 // One look-up per event that excludes somebody, none for all others.

@@ -1,5 +1,6 @@
 #include "hub/hub.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace ringcast {
@@ -84,7 +85,9 @@ void Hub::run(Instant now) {
   home_.run(now);
 }
 
-std::optional<Instant> Hub::next_deadline() const { return home_.next_deadline(); }
+Instant Hub::next_deadline() const {
+  return std::min(home_.next_deadline().value_or(Instant::max()), audience_.next_flush());
+}
 
 bool Hub::has_unsent() const {
   return !unsent_.empty() || audience_.has_leaves() || home_.waits_for_places();

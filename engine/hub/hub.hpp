@@ -67,7 +67,8 @@ class Hub final {
 
   // ---- the tick ----
   void run(Instant now);
-  [[nodiscard]] std::optional<Instant> next_deadline() const;
+  // Max: nothing is due.
+  [[nodiscard]] Instant next_deadline() const;
   [[nodiscard]] Audience& audience() { return audience_; }
   [[nodiscard]] Mesh& mesh() { return mesh_; }
   [[nodiscard]] const Home& home() const { return home_; }

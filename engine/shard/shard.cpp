@@ -76,6 +76,7 @@ bool Shard::Loop::over(Instant now) const {
 std::size_t Shard::Loop::drain(Instant now) {
   const std::size_t handled = mail.drain(kMailPerTick, [&](ShardMail&& item) {
     if (const auto* stop = std::get_if<StopMail>(&item)) {
+      hub.audience().flush_rooms(Instant::max(), clock.wall());  // also what is held
       connections.stop(stop->restart ? CloseReason::restart : CloseReason::going_away, now);
       stop_at = now + stop_deadline;
       return true;
@@ -87,8 +88,7 @@ std::size_t Shard::Loop::drain(Instant now) {
 }
 
 Instant Shard::Loop::deadline(Instant now) const {
-  Instant next = connections.next_deadline();
-  if (const auto due = hub.next_deadline()) next = std::min(next, *due);
+  Instant next = std::min(connections.next_deadline(), hub.next_deadline());
   if (hub.has_unsent() || mail.has_refused()) next = std::min(next, now + kRetry);
   if (stop_at) next = std::min(next, *stop_at);
   return next;
@@ -114,7 +114,7 @@ void Shard::Loop::tick() {
   hub.handle_local(kMailPerTick, now);
   // Other shards begin on what is for them while this one sends.
   hub.mesh().wake_touched();
-  hub.audience().flush_rooms(clock.wall());
+  hub.audience().flush_rooms(now, clock.wall());
   connections.flush(now);
   hub.audience().end_tick();
   hub.mesh().wake_touched();

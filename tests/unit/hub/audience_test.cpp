@@ -45,6 +45,73 @@ TEST_F(AudienceTest, AFrameIsEncodedOnceForAllAndABatchOnceATick) {
   EXPECT_EQ(world_.metrics(0).deliveries.value(), 50U);
 }
 
+class HeldRoomTest : public AudienceTest {
+ protected:
+  HeldRoomTest() : held_(held()) {}
+  static Config held() {
+    Config config = World::config();
+    World::row(config, "*").flush_interval_ms = 50;
+    World::row(config, "*").send_queue_bytes_max = 4'096;
+    World::row(config, "tenant").flush_interval_ms = 50;
+    return config;
+  }
+  Client& join() {
+    Client& client = held_.connect(0);
+    EXPECT_TRUE(client.subscribe("room:1").ok());
+    held_.settle();
+    client.take();
+    return client;
+  }
+  void publish(Client& client, const std::string& data) {
+    ASSERT_TRUE(client.publish("room:1", data).ok());
+    held_.settle();
+  }
+  World held_;
+};
+
+TEST_F(HeldRoomTest, ARoomAtRestSendsAtOnceAndThenOnceAnInterval) {
+  Client& reader = join();
+  Client& publisher = held_.connect(0);
+  publish(publisher, "1");
+  EXPECT_EQ(events_of(reader.take()), (Events{"1:1"})) << "the first does not wait";
+  const auto batches = held_.metrics(0).batches.value();
+  for (int i = 2; i <= 4; ++i) publish(publisher, std::to_string(i));
+  EXPECT_TRUE(reader.take().empty());
+  EXPECT_EQ(held_.hub(0).next_deadline(), held_.now() + Millis(50));
+  held_.advance(Millis(49));
+  EXPECT_TRUE(reader.take().empty());
+  held_.advance(Millis(1));
+  EXPECT_EQ(events_of(reader.take()), (Events{"2:2", "3:3", "4:4"}));
+  EXPECT_EQ(held_.metrics(0).batches.value(), batches + 1);
+  held_.advance(Millis(50));
+  publish(publisher, "5");
+  EXPECT_EQ(events_of(reader.take()), (Events{"5:5"})) << "at rest again";
+}
+
+TEST_F(HeldRoomTest, WhoJoinsWhileEventsAreHeldGetsThoseAfterItsPosition) {
+  Client& reader = join();
+  Client& publisher = held_.connect(0);
+  publish(publisher, "1");
+  publish(publisher, "2");
+  Client& late = join();
+  publish(publisher, "3");
+  held_.advance(Millis(50));
+  EXPECT_EQ(events_of(late.take()), (Events{"3:3"}));
+  EXPECT_EQ(events_of(reader.take()), (Events{"1:1", "2:2", "3:3"}));
+}
+
+TEST_F(HeldRoomTest, WhatWouldFillHalfOfAQueueIsNotHeld) {
+  Client& reader = join();
+  Client& publisher = held_.connect(0);
+  publish(publisher, "1");
+  reader.take();
+  const std::string half = '"' + std::string(1'023, 'x') + '"';
+  publish(publisher, half);
+  EXPECT_TRUE(reader.take().empty());
+  publish(publisher, half);
+  EXPECT_EQ(reader.take().size(), 2U);
+}
+
 TEST_F(AudienceTest, NothingIsEncodedForARoomWithoutSubscribers) {
   Client& publisher = world_.connect(0);
   publish(publisher, 1, 5);

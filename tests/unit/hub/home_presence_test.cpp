@@ -147,7 +147,7 @@ TEST_F(HomePresence, WaitsForAPlaceWithoutSpinningAndWithoutBeingLost) {
   world.settle();
   const auto next = world.hub(1).next_deadline();
   EXPECT_TRUE(world.hub(1).has_unsent()) << "it is tried again by and by";
-  EXPECT_GT(next.value_or(Instant::max()), world.now()) << "the shard would spin";
+  EXPECT_GT(next, world.now()) << "the shard would spin";
   world.unstall(0);
   world.settle();
   EXPECT_EQ(watching.take("presence:update", room).size(), 1U);

@@ -210,7 +210,7 @@ void World::tick(std::uint32_t index) {
   shard.hub->run(now());
   shard.hub->handle_local(1'024, now());
   shard.hub->mesh().wake_touched();
-  shard.hub->audience().flush_rooms(clock_.wall());
+  shard.hub->audience().flush_rooms(now(), clock_.wall());
   flush(shard);
   shard.hub->audience().end_tick();
   shard.hub->mesh().wake_touched();

@@ -70,6 +70,7 @@ class Simulation {
     config.engine.stall_ms = 50;
     for (const char* name : {"*", "tenant"}) {
       World::row(config, name).history_size = 5 + static_cast<std::uint32_t>(random() % 40);
+      World::row(config, name).flush_interval_ms = random() % 2 == 0 ? 0 : 20;
       World::row(config, name).recover_max = 1 + static_cast<std::uint32_t>(random() % 40);
     }
     return config;

@@ -78,7 +78,7 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
     connections_->run_timers(now);
     hub_->run(now);
     hub_->handle_local(4'096, now);
-    hub_->audience().flush_rooms(clock_.wall());
+    hub_->audience().flush_rooms(clock_.now(), clock_.wall());
     connections_->flush(now);
     hub_->audience().end_tick();
   }
