@@ -28,6 +28,8 @@ Result<int> connect_to(std::uint16_t port) {
   }
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const timeval patience{30, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return fd;
 }
 
@@ -46,31 +48,45 @@ Result<void> send_all(int fd, std::string_view octets) {
 }  // namespace
 
 ClientSocket::ClientSocket(ClientSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), partial_(std::move(other.partial_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      plain_text_(other.plain_text_),
+      partial_(std::move(other.partial_)) {}
 
 ClientSocket::~ClientSocket() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Result<ClientSocket> ClientSocket::connect(std::uint16_t port) {
+Result<ClientSocket> ClientSocket::open(std::uint16_t port) {
   auto fd = connect_to(port);
   if (!fd) return fd.error();
-  ClientSocket client(*fd);
-  auto sent = client.send(fmt::format(
-      "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+  return ClientSocket(*fd);
+}
+
+std::string ClientSocket::upgrade_request(std::uint16_t port, std::string_view path) {
+  return fmt::format(
+      "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-      port));
-  if (!sent) return sent.error();
+      path, port);
+}
+
+Result<void> ClientSocket::wait_for_head(std::string_view status) {
   std::string head;
   char octet = 0;
   while (!head.ends_with("\r\n\r\n")) {
-    if (::recv(client.fd_, &octet, 1, 0) != 1)
+    if (::recv(fd_, &octet, 1, 0) != 1)
       return {Errc::unavailable, "the server closed during the handshake"};
     head += octet;
   }
-  if (!head.starts_with("HTTP/1.1 101"))
-    return {Errc::unavailable, "no upgrade: " + head.substr(0, head.find('\r'))};
-  if (auto hello = client.wait_for("\"connected\""); !hello) return hello.error();
+  if (head.starts_with(status)) return {};
+  return {Errc::unavailable, "no upgrade: " + head.substr(0, head.find('\r'))};
+}
+
+Result<ClientSocket> ClientSocket::connect(std::uint16_t port) {
+  auto client = open(port);
+  if (!client) return client;
+  if (auto sent = client->send(upgrade_request(port, "/ws")); !sent) return sent.error();
+  if (auto head = client->wait_for_head("HTTP/1.1 101"); !head) return head.error();
+  if (auto hello = client->wait_for("\"connected\""); !hello) return hello.error();
   return client;
 }
 
@@ -102,7 +118,7 @@ Result<std::string> ClientSocket::wait_for(std::string_view text) {
     }
     partial_ = std::string(rest);
     const auto got = ::recv(fd_, buffer, sizeof buffer, 0);
-    if (got <= 0) return {Errc::unavailable, fmt::format("closed while waiting for {}", text)};
+    if (got <= 0) return {Errc::unavailable, fmt::format("no {} came: '{}'", text, partial_)};
     partial_.append(buffer, static_cast<std::size_t>(got));
   }
 }
@@ -115,7 +131,14 @@ long ClientSocket::receive(std::vector<char>& buffer) {
   return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-bool ClientSocket::take_message(std::string_view& rest, std::string_view& message) {
+bool ClientSocket::take_message(std::string_view& rest, std::string_view& message) const {
+  if (plain_text_) {
+    const auto end = rest.find("\n\n");
+    if (end == std::string_view::npos) return false;
+    message = rest.substr(0, end);
+    rest.remove_prefix(end + 2);
+    return true;
+  }
   const auto octet = [&](std::size_t at) { return static_cast<std::uint8_t>(rest[at]); };
   if (rest.size() < 2) return false;
   std::size_t size = octet(1);

@@ -11,10 +11,18 @@
 
 namespace ringcast::bench {
 
-// A WebSocket connection. Thread: its owner's. Blocking until non_blocking().
+// A WebSocket connection. Thread: its owner's. Blocking until non_blocking(), for 30 s at most.
 class ClientSocket {
  public:
+  // Speaks the native protocol: upgraded and greeted.
   static Result<ClientSocket> connect(std::uint16_t port);
+  // Only connected; the owner sends the request and waits for the head of the answer.
+  static Result<ClientSocket> open(std::uint16_t port);
+  static std::string upgrade_request(std::uint16_t port, std::string_view path);
+  // Reads the head of an HTTP answer; error unless it begins with `status`.
+  Result<void> wait_for_head(std::string_view status);
+  // From here on a message is text up to an empty line.
+  void plain_text() { plain_text_ = true; }
   ClientSocket(ClientSocket&& other) noexcept;
   ClientSocket& operator=(ClientSocket&&) = delete;
   ~ClientSocket();
@@ -48,8 +56,9 @@ class ClientSocket {
  private:
   explicit ClientSocket(int fd) : fd_(fd) {}
   [[nodiscard]] long receive(std::vector<char>& buffer);
-  static bool take_message(std::string_view& rest, std::string_view& message);
+  bool take_message(std::string_view& rest, std::string_view& message) const;
   int fd_;
+  bool plain_text_ = false;
   std::string partial_;
 };
 
