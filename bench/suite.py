@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -140,6 +141,7 @@ def main():
     parser.add_argument("--small", action="store_true", help="counts of ten: whether it works, not what it costs")
     parser.add_argument("--out", type=pathlib.Path)
     settings = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that no server outlives this
     binaries = pathlib.Path(settings.build).resolve() / "bin"
     settings.load = str(binaries / "bench_load")
     settings.syscall_event = syscall_event()

@@ -175,9 +175,9 @@ Result<void> Gathering::read_publisher() {
 
 // A message may hold several events, as Centrifuge and NATS write them. False: it holds none.
 bool Gathering::take(Member& member, std::string_view message, Latencies* latencies) {
-  bool any = false;
+  bool any = !wrong_.empty();
   constexpr std::string_view kMark = "{\"bs\":";
-  for (;;) {
+  while (wrong_.empty()) {
     const void* found = ::memmem(message.data(), message.size(), kMark.data(), kMark.size());
     if (found == nullptr) return any;
     message.remove_prefix(
@@ -185,14 +185,11 @@ bool Gathering::take(Member& member, std::string_view message, Latencies* latenc
     const std::uint64_t source = number_after(message, "\"bs\":", UINT64_MAX);
     const std::uint64_t number = number_after(message, "\"bn\":", UINT64_MAX);
     const std::size_t place = source / shape_.rooms;
-    if (source % shape_.rooms != member.room || place >= member.next.size()) {
+    if (source % shape_.rooms != member.room || place >= member.next.size())
       wrong_ = fmt::format("an event of source {} came to room {}", source, member.room);
-      return true;
-    }
-    if (number != member.next[place]++) {
+    else if (number != member.next[place]++)
       wrong_ = fmt::format("event {} came where {} was due", number, member.next[place] - 1);
-      return true;
-    }
+    if (!wrong_.empty()) return true;
     any = true;
     ++deliveries_;
     if (latencies == nullptr) continue;
@@ -200,6 +197,7 @@ bool Gathering::take(Member& member, std::string_view message, Latencies* latenc
     if (now_ < time) now_ = now_ns();
     latencies->add(now_ - std::min(now_, time));
   }
+  return any;
 }
 
 Result<void> Gathering::settle(Latencies* latencies) {

@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   app.add_option("--rate", settings.rate, "publications a second, instead of a window");
   app.add_option("--seconds", settings.seconds, "at least");
   app.add_option("--rounds", settings.rounds_min, "windows, at least");
-  app.add_option("--warm-up", settings.warm_up, "messages a connection");
+  app.add_option("--warm-up", settings.warm_up, "visits of a connection");
   app.add_option("--syscall-event", settings.syscall_event,
                  "id of raw_syscalls:sys_enter, to count system calls");
   app.add_flag("--idle", only_idle, "connect and do nothing");

@@ -118,9 +118,9 @@ Result<std::string> deliver(const LoadSettings& settings) {
   if (!entered) return entered.error();
   Gathering& gathering = *entered->gathering;
   Load load(settings, gathering);
-  const std::size_t sources_a_room = settings.shape.rooms;
-  if (auto warm = load.run(0, settings.warm_up * sources_a_room, nullptr); !warm)
-    return warm.error();
+  // Counted in visits of a socket: one that gets a window's messages at once got one segment.
+  const std::size_t warm_up = settings.warm_up * std::max(settings.shape.rooms, settings.window);
+  if (auto warm = load.run(0, warm_up, nullptr); !warm) return warm.error();
 
   auto meter = Meter::of(settings.processes);
   if (!meter) return meter.error();

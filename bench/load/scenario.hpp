@@ -18,7 +18,7 @@ struct LoadSettings {
   double rate = 0;                  // publications a second at fixed times; 0: by window
   double seconds = 1.5;             // at least
   std::size_t rounds_min = 20;      // of windows
-  std::size_t warm_up = 32;         // messages a connection before anything counts
+  std::size_t warm_up = 26;         // visits of a connection before anything counts
   std::uint64_t syscall_event = 0;  // id of the tracepoint; 0: system calls are not counted
 };
 

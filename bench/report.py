@@ -1,0 +1,134 @@
+"""Writes the tables and plots of docs/benchmarks.md from build/bench/QUESTION.json: what stands between
+`<!-- bench: QUESTION -->` and `<!-- bench: end -->` is replaced, for each question that has been asked."""
+import json
+import re
+import statistics
+
+import matplotlib
+
+import scenarios
+from servers import ROOT
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402  after the backend is chosen
+
+PAGE = ROOT / "docs/benchmarks.md"
+TITLES = {one.name: one.title for one in
+          scenarios.HEADLINE + scenarios.DEMAND + scenarios.SSE + scenarios.OFFERED}
+
+
+def number(value, digits=0):
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def counted(value):
+    """System calls and switches a message: from hundreds of thousandths to a few."""
+    return "–" if value is None or value < 0 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def delivery_row(title, entry):
+    if "total_ns" not in entry:
+        return [title, f"failed in {entry['failed']} of {entry['runs']} runs"] + [""] * 10
+    return [title + (f" ({entry['failed']} of {entry['runs']} runs failed)" if entry["failed"] else ""),
+            number(entry["total_ns"]), number(entry.get("ratio_ws"), 3), number(entry.get("ratio_bun"), 2),
+            number(entry["deliveries_per_s"]), number(entry["p50_ms"], 2), number(entry["p99_ms"], 2),
+            number(entry["p999_ms"], 2), number(entry["resident_bytes"] / 1024, 1),
+            number(entry["anonymous_bytes"] / 1024, 1), counted(entry["syscalls"]), counted(entry["switches"])]
+
+
+def idle_row(title, entry):
+    if "idle_cpu_us_per_s" not in entry:
+        return [title, f"failed in {entry['failed']} of {entry['runs']} runs"] + [""] * 5
+    return [title, number(entry["connects_per_s"]), number(entry["connect_cpu_ns"] / 1e3, 1),
+            number(entry["resident_bytes"] / 1024, 2), number(entry["anonymous_bytes"] / 1024, 2),
+            number(entry["idle_cpu_us_per_s"]), number(entry["idle_switches_per_s"], 1)]
+
+
+DELIVERY_HEAD = ["server", "CPU ns", "to ws", "to uWebSockets", "deliveries/s", "p50 ms", "p99", "p99.9",
+                 "KiB resident", "allocated", "system calls", "switches"]
+IDLE_HEAD = ["server", "connections/s", "CPU µs each", "KiB resident", "allocated", "idle CPU µs/s", "switches/s"]
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def scenario_text(name, results, titles):
+    is_idle = any("idle_cpu_us_per_s" in entry for entry in results.values())
+    head, row = (IDLE_HEAD, idle_row) if is_idle else (DELIVERY_HEAD, delivery_row)
+    return f"**{TITLES[name]}**\n\n" + table(head, [row(titles[server], entry) for server, entry in results.items()])
+
+
+def conditions(asked):
+    machine, load = asked["machine"], asked["load"]
+    versions = "; ".join(dict.fromkeys(asked["versions"].values()))
+    text = (f"{machine['date']}: {machine['cpus']} CPUs ({machine['cpu']}), Linux {machine['kernel']}; {versions}. Medians of "
+            f"{asked['rounds']} fresh starts of each server, in turn; load of the machine from {min(load):.1f} to "
+            f"{max(load):.1f} (median {statistics.median(load):.1f}).")
+    if asked["missing"]:
+        text += f" Not installable here: {', '.join(asked['missing'])}."
+    return text
+
+
+def plot_cpu(asked, path):
+    """CPU a delivery, per load and server, on a logarithmic scale: the window of 16 is a tenth of the rest."""
+    results, titles = asked["results"], asked["titles"]
+    figure, axes = pyplot.subplots(1, len(results), figsize=(3.4 * len(results), 3.2), squeeze=False)
+    for axis, (name, by_server) in zip(axes[0], results.items()):
+        good = [(titles[server], entry["total_ns"]) for server, entry in by_server.items() if "total_ns" in entry]
+        good.sort(key=lambda one: -one[1])
+        bars = axis.barh([one[0] for one in good], [one[1] for one in good],
+                         color=["#2b6cb0" if one[0].startswith("Ringcast") else "#a0aec0" for one in good])
+        axis.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=2)
+        axis.set_xscale("log")
+        axis.set_title(name, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.margins(x=0.25)
+    figure.supxlabel("CPU nanoseconds of the server a delivered message", fontsize=8)
+    save(figure, path)
+
+
+def plot_offered(asked, path):
+    figure, axis = pyplot.subplots(figsize=(6.5, 3.6))
+    for server, title in asked["titles"].items():
+        points = [(int(name.split("-")[1]) * 1000, by_server[server]["p99_ms"])
+                  for name, by_server in asked["results"].items() if "p99_ms" in by_server.get(server, {})]
+        axis.plot(*zip(*points), marker="o", markersize=3, label=title) if points else None
+    axis.set(xscale="log", yscale="log", xlabel="deliveries a second offered", ylabel="p99 ms from the time it was due")
+    axis.legend(fontsize=8)
+    save(figure, path)
+
+
+def save(figure, path):
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def section(asked):
+    parts = [conditions(asked)]
+    question = asked["question"]
+    plot = {"peers": plot_cpu, "offered": plot_offered}.get(question)
+    if plot:
+        plot(asked, ROOT / f"docs/benchmarks-{question}.png")
+        parts.append(f"![{question}](benchmarks-{question}.png)")
+    parts += [scenario_text(name, by_server, asked["titles"]) for name, by_server in asked["results"].items()]
+    return "\n\n".join(parts)
+
+
+def main():
+    page = PAGE.read_text()
+    for question in re.findall(r"<!-- bench: (?!end)(\w+) -->", page):
+        path = ROOT / f"build/bench/{question}.json"
+        if not path.exists():
+            continue
+        text = section(json.loads(path.read_text()))
+        page = re.sub(rf"(<!-- bench: {question} -->\n).*?(?=<!-- bench: end -->)",
+                      lambda match: f"{match[1]}{text}\n", page, count=1, flags=re.S)
+        print(f"docs/benchmarks.md: {question}")
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
