@@ -13,7 +13,7 @@
 namespace ringcast {
 
 enum class HistoryKind : std::uint8_t { none, memory, store };
-enum class SlowPolicy : std::uint8_t { disconnect };  // drop_oldest and latest follow
+enum class SlowPolicy : std::uint8_t { disconnect, drop_oldest, latest };
 enum class BackendWish : std::uint8_t { automatic, io_uring, epoll };
 
 struct ListenConfig {

@@ -30,7 +30,7 @@ constexpr Choice<Target> choice(std::span<const std::string_view> names) {
 
 constexpr std::string_view kBackends[] = {"automatic", "io_uring", "epoll"};
 constexpr std::string_view kHistories[] = {"none", "memory", "store"};
-constexpr std::string_view kSlowPolicies[] = {"disconnect"};
+constexpr std::string_view kSlowPolicies[] = {"disconnect", "drop_oldest", "latest"};
 constexpr std::string_view kMigrations[] = {"apply", "check", "off"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kFormats[] = {"automatic", "human", "json"};
@@ -193,9 +193,10 @@ constexpr Setting<NamespaceConfig> kNamespaceSettings[] = {
     {kRow, "flush_interval_ms", of<&N::flush_interval_ms>, range(0, 10'000),
      "after a room has sent, its next events wait so long and go out together; 0: they never wait"},
     {kRow, "slow_policy", choice<of<&N::slow_policy>, NamespaceConfig>(kSlowPolicies), kNames,
-     "what happens to a subscriber whose send queue is full"},
+     "at send_queue_bytes_max: disconnect, drop the oldest events, or also keep but the latest of "
+     "each key; what is dropped is announced"},
     {kRow, "send_queue_bytes_max", of<&N::send_queue_bytes_max>, range(kKiB, kGiB),
-     "what waits for the socket of one connection"},
+     "what waits for the socket of one connection; beyond it slow_policy decides"},
     {kRow, "dedupe_window_s", of<&N::dedupe_window_s>, range(1, 86'400),
      "how long an idempotency key is remembered"},
     {kRow, "dedupe_max", of<&N::dedupe_max>, range(1, 10'000'000),

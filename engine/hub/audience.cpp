@@ -8,6 +8,23 @@
 
 namespace ringcast {
 
+namespace {
+
+void count_gap(ShardMetrics& metrics, GapMail::Reason reason) {
+  switch (reason) {
+    case GapMail::Reason::overflow:
+      return metrics.gaps_overflow.add();
+    case GapMail::Reason::expired:
+      return metrics.gaps_expired.add();
+    case GapMail::Reason::conflated:
+      return metrics.gaps_conflated.add();
+    case GapMail::Reason::shard:
+      return metrics.gaps_shard.add();
+  }
+}
+
+}  // namespace
+
 Audience::Audience(const Config& config, Mesh& mesh, ShardMetrics& metrics)
     : config_(config),
       mesh_(mesh),
@@ -176,6 +193,7 @@ void Audience::subscribed(SubscribedMail&& mail) {
 
 void Audience::join(Session& session, Session::Subscription& subscription, Channel& channel) {
   subscription.joined = true;
+  session.queue.cut(channel.room);
   subscription.index = static_cast<std::uint32_t>(channel.subscribers.size());
   channel.subscribers.push_back({&session, static_cast<std::uint32_t>(channel.pending.size())});
   ++channel.per_encoding[static_cast<std::size_t>(session.encoding)];
@@ -194,7 +212,7 @@ void Audience::epoch_changed(EpochMail&& mail) {
 void Audience::gap(GapMail&& mail) {
   Channel* channel = find_channel(mail.room);
   if (channel == nullptr || channel->subscribers.empty()) return;
-  metrics_.gaps.add();
+  count_gap(metrics_, mail.reason);
   add_pending(*channel, {nullptr, std::make_unique<const Notice>(notice_of(mail))});
 }
 
@@ -237,10 +255,9 @@ void Audience::append_reply(Session& session, std::string_view frame, std::uint6
   mark_dirty(session);
   session.reply_bytes += frame.size();
   const bool too_much = session.reply_bytes != frame.size() && session.reply_bytes > bytes_max;
-  if (session.queue.push(*replies_, begin, end, bytes_max) == SendQueue::Pushed::full || too_much) {
-    metrics_.slow_consumers.add();
-    close_session(session, CloseReason::slow_consumer);
-  }
+  const auto pushed = session.queue.push(*replies_, begin, end, bytes_max);
+  if (pushed != SendQueue::Pushed::queued || too_much) [[unlikely]]
+    pushed_slowly(session, too_much ? SendQueue::Pushed::full : pushed);
 }
 
 void Audience::close_session(Session& session, CloseReason reason) {

@@ -91,6 +91,8 @@ class Audience final {
   void last_words(Session& session, std::string_view frame);
   void close_session(Session& session, CloseReason reason);
   void mark_dirty(Session& session);
+  // Counts what its queue has dropped.
+  void note_losses(Session& session);
 
   // End of the tick: one batch a dirty room and encoding, one slice or few a subscriber. A room
   // that has sent less than flush_interval_ms ago is held, unless what waits would fill half of a
@@ -134,6 +136,10 @@ class Audience final {
   void flush_room(Channel& channel);
   void record_delays(const Channel& channel, WallTime wall);
   void mark_excluded(Channel& channel);
+  void label(const Channel& channel, Encoding encoding, Batch& batch) const;
+  void label(const Channel& channel, Encoding encoding, const History::Missed& missed,
+             Batch& batch) const;
+  void pushed_slowly(Session& session, SendQueue::Pushed pushed);
   void push_frames(Session& session, const Channel& channel, const Batch& batch,
                    std::uint32_t begin, std::uint32_t end);
   template <class EventAt>

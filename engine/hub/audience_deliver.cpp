@@ -75,6 +75,7 @@ void Audience::flush_room(Channel& channel) {
       else
         append_frame(encoding, *pending.notice, batch);
     }
+    if (channel.settings->slow_policy != SlowPolicy::disconnect) label(channel, encoding, batch);
     metrics_.batches.add();
     metrics_.frames_encoded.add(batch.frames());
     for (const Subscriber& subscriber : channel.subscribers) {
@@ -129,10 +130,9 @@ void Audience::push_frames(Session& session, const Channel& channel, const Batch
   if (begin >= end || session.closing) return;
   const auto pushed = session.queue.push(batch, batch.begin_of(begin), batch.begin_of(end),
                                          channel.settings->send_queue_bytes_max);
-  if (pushed == SendQueue::Pushed::full) [[unlikely]] {
-    metrics_.slow_consumers.add();
-    close_session(session, CloseReason::slow_consumer);
-    return;
+  if (pushed != SendQueue::Pushed::queued) [[unlikely]] {
+    pushed_slowly(session, pushed);
+    if (pushed == SendQueue::Pushed::full) return;
   }
   metrics_.deliveries.add(end - begin);
   mark_dirty(session);
@@ -147,6 +147,8 @@ void Audience::send_missed(Session& session, const Channel& channel, const Subsc
     auto batch = std::make_shared<Batch>();
     for (const EventRef& event : *mail.missed)
       append_frame(session.encoding, *event, mail.at.epoch, *batch, scratch_);
+    if (channel.settings->slow_policy != SlowPolicy::disconnect)
+      label(channel, session.encoding, mail.missed, *batch);
     metrics_.frames_encoded.add(batch->frames());
     missed_.push_back({mail.missed, session.encoding, std::move(batch)});
     cached = missed_.end() - 1;

@@ -55,19 +55,19 @@ void append_frame(Encoding encoding, const Notice& notice, Batch& batch) {
 }
 
 Notice notice_of(const EpochMail& mail) {
-  Notice notice{"subscribed", {}};
+  Notice notice{"subscribed", {}, false};
   protocol::append_subscribed(notice.json, {mail.room, mail.at.offset, mail.at.epoch, false}, {});
   return notice;
 }
 
 Notice notice_of(const GapMail& mail) {
-  Notice notice{"gap", {}};
+  Notice notice{"gap", {}, false};
   protocol::append_gap(notice.json, {mail.room, mail.from, mail.to, reason_of(mail.reason)});
   return notice;
 }
 
 Notice notice_of(const PresenceUpdateMail& mail) {
-  Notice notice{"presence:update", {}};
+  Notice notice{"presence:update", {}, true};
   protocol::PresenceFrame frame{mail.room, {}, mail.count, mail.joined, mail.left};
   if (mail.listed) frame.users = mail.users;
   protocol::append_presence_update(notice.json, frame, {});

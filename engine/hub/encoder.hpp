@@ -13,7 +13,8 @@ namespace ringcast {
 // A message of the engine itself to all subscribers of a room.
 struct Notice {
   std::string type;
-  std::string json;  // the whole native message
+  std::string json;          // the whole native message
+  bool replaceable = false;  // it tells a state: worth nothing once a newer one waits
 };
 
 // Appends one frame to the batch. `scratch` saves the allocation of an intermediate text. The

@@ -1,6 +1,7 @@
 #include "hub/send_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ensure.hpp"
 
@@ -15,10 +16,6 @@ iovec part_of(std::string_view bytes) {
 
 }  // namespace
 
-std::string_view SendQueue::Held::view() const {
-  return batch ? batch->view(begin, end) : std::string_view(copy).substr(begin, end - begin);
-}
-
 SendQueue::Rest& SendQueue::rest() {
   if (!rest_) rest_ = std::make_unique<Rest>();
   return *rest_;
@@ -27,31 +24,43 @@ SendQueue::Rest& SendQueue::rest() {
 SendQueue::Pushed SendQueue::push(const Batch& batch, std::uint32_t begin, std::uint32_t end,
                                   std::uint64_t bytes_max) {
   if (begin == end) return Pushed::queued;
-  if (rest_ && rest_->held_bytes != 0 && rest_->held_bytes + (end - begin) > bytes_max)
-    return Pushed::full;
-  if (blocked()) {
-    hold({&batch, begin, end});
+  if (rest_ && (rest_->blocked || !rest_->held.empty())) [[unlikely]]
+    return push_behind({&batch, begin, end}, bytes_max);
+  add_to_tick({&batch, begin, end});
+  return Pushed::queued;
+}
+
+void SendQueue::add_to_tick(const Slice& slice) {
+  Slice* last = rest_ && !rest_->more.empty() ? &rest_->more.back() : &first_;
+  if (last->batch == slice.batch && last->end == slice.begin)
+    last->end = slice.end;
+  else if (last->batch == nullptr)
+    *last = slice;
+  else
+    rest().more.push_back(slice);
+}
+
+SendQueue::Pushed SendQueue::push_behind(const Slice& slice, std::uint64_t bytes_max) {
+  HeldFrames& held = rest_->held;
+  const bool over = !held.empty() && held.bytes() + slice.size() > bytes_max;
+  if (!over && !rest_->blocked) {
+    add_to_tick(slice);
     return Pushed::queued;
   }
-  Slice* last = rest_ && !rest_->more.empty() ? &rest_->more.back() : &first_;
-  if (last->batch == &batch && last->end == begin) {
-    last->end = end;
-  } else if (last->batch == nullptr) {
-    *last = {&batch, begin, end};
-  } else {
-    rest().more.push_back({&batch, begin, end});
-  }
-  return Pushed::queued;
+  hold_behind(0);
+  const bool droppable = slice.batch->labels() != nullptr;
+  const std::uint64_t others_max = bytes_max - std::min<std::uint64_t>(bytes_max, slice.size());
+  if (over && !droppable && (slice.size() > bytes_max || !held.trim(others_max)))
+    return Pushed::full;
+  held.add(*slice.batch, slice.begin, slice.end);
+  if (over && droppable && !held.trim(bytes_max)) return Pushed::full;
+  return held.losses().any() ? Pushed::lossy : Pushed::queued;
 }
 
 void SendQueue::gather(std::vector<iovec>& parts, std::size_t parts_max) const {
   if (blocked()) return;
   const std::size_t full = parts.size() + parts_max;
-  if (rest_)
-    for (const Held& held : rest_->held) {
-      if (parts.size() == full) return;
-      parts.push_back(part_of(held.view()));
-    }
+  if (rest_) rest_->held.gather(parts, full);
   if (first_.batch == nullptr || parts.size() == full) return;
   parts.push_back(part_of(first_.batch->view(first_.begin, first_.end)));
   if (!rest_) return;
@@ -72,19 +81,17 @@ void SendQueue::sent_all(std::size_t parts) {
     rest_.reset();
     return;
   }
-  std::size_t octets = 0;
+  std::uint64_t octets = 0;
   std::vector<iovec> gone;
   gather(gone, parts);
   for (const iovec& part : gone) octets += part.iov_len;
-  hold_this_tick();
-  drop_held(octets);
+  hold_behind(octets);
   drop_memory_if_idle();
 }
 
 void SendQueue::sent_part(std::size_t octets) {
   rest().blocked = true;
-  hold_this_tick();
-  drop_held(octets);
+  hold_behind(octets);
 }
 
 void SendQueue::unblock() {
@@ -92,50 +99,31 @@ void SendQueue::unblock() {
   drop_memory_if_idle();
 }
 
-void SendQueue::hold(const Slice& slice) {
-  Rest& into = rest();
-  Held held;
-  if (slice.size() * 4 < slice.batch->size()) {
-    held.copy = slice.batch->view(slice.begin, slice.end);
-    held.end = static_cast<std::uint32_t>(held.copy.size());
-  } else {
-    held.batch = slice.batch->shared_from_this();
-    held.begin = slice.begin;
-    held.end = slice.end;
+// So many octets are out: what is left of this tick's slices waits behind what waits already. Only
+// what is not out may be dropped or replaced for what comes behind it.
+void SendQueue::hold_behind(std::uint64_t octets) {
+  HeldFrames& held = rest().held;
+  const std::uint64_t of_held = std::min(octets, held.bytes());
+  held.sent(of_held);
+  octets -= of_held;
+  const auto hold = [&](Slice slice) {
+    const auto gone = static_cast<std::uint32_t>(std::min<std::uint64_t>(octets, slice.size()));
+    octets -= gone;
+    slice.begin += gone;
+    if (slice.begin != slice.end) held.add(*slice.batch, slice.begin, slice.end);
+  };
+  if (first_.batch != nullptr) {
+    hold(std::exchange(first_, {}));
+    for (const Slice& slice : rest_->more) hold(slice);
+    rest_->more.clear();
   }
-  held.pinned = held.batch ? held.batch->size() : held.copy.size();
-  into.held_bytes += slice.size();
-  into.pinned += held.pinned;
-  into.held.push_back(std::move(held));
-}
-
-void SendQueue::hold_this_tick() {
-  if (first_.batch == nullptr) return;
-  hold(first_);
-  first_ = {};
-  for (const Slice& slice : rest_->more) hold(slice);
-  rest_->more.clear();
-}
-
-void SendQueue::drop_held(std::size_t octets) {
-  while (octets != 0) {
-    ensure(!rest_->held.empty(), "SendQueue: more octets sent than held");
-    Held& held = rest_->held.front();
-    const std::size_t size = held.end - held.begin;
-    const std::size_t taken = std::min(size, octets);
-    octets -= taken;
-    rest_->held_bytes -= taken;
-    if (taken < size) {
-      held.begin += static_cast<std::uint32_t>(taken);
-      return;
-    }
-    rest_->pinned -= held.pinned;
-    rest_->held.pop_front();
-  }
+  ensure(octets == 0, "SendQueue: more octets sent than held");
 }
 
 void SendQueue::drop_memory_if_idle() {
-  if (rest_ && !rest_->blocked && rest_->held.empty() && rest_->more.empty()) rest_.reset();
+  if (rest_ && !rest_->blocked && rest_->held.empty() && rest_->more.empty() &&
+      first_.batch == nullptr)
+    rest_.reset();
 }
 
 }  // namespace ringcast

@@ -5,12 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "hub/held_frames.hpp"
 #include "message/batch.hpp"
 
 namespace ringcast {
@@ -19,13 +18,16 @@ namespace ringcast {
 //
 // Thread: shard. Lives inside its Session. While the socket takes everything it holds the slices of
 // one tick as bare pointers, one of them in place, and no memory else: the tick keeps their
-// batches. Once the socket is blocked it holds on to what it was given, by reference, or by copy
-// where the slice is less than a quarter of its batch. push() beyond bytes_max returns `full` and
-// has added nothing, also while what it holds only waits for the next visit; what it holds already
-// is never cut.
+// batches. What a socket does not take goes into a HeldFrames. push() beyond bytes_max drops there
+// what may be dropped; returns `full` if that is not enough, and has then added nothing of a batch
+// without labels.
 class SendQueue final {
  public:
-  enum class Pushed : std::uint8_t { queued, full };
+  enum class Pushed : std::uint8_t {
+    queued,
+    lossy,  // queued, and take_losses() says what was lost for it
+    full,
+  };
 
   SendQueue() = default;
 
@@ -42,40 +44,39 @@ class SendQueue final {
   // Only `octets` went out: the rest is held, and the queue is blocked until unblock().
   void sent_part(std::size_t octets);
   void unblock();
+  // The room was joined again: what of it waits belongs to an earlier subscription.
+  void cut(std::string_view room) {
+    if (rest_) rest_->held.cut(room);
+  }
 
   [[nodiscard]] bool empty() const { return first_.batch == nullptr && !rest_; }
   [[nodiscard]] bool blocked() const { return rest_ && rest_->blocked; }
   // What it keeps alive while it waits: whole batches where it refers to them.
-  [[nodiscard]] std::uint64_t pinned_bytes() const { return rest_ ? rest_->pinned : 0; }
+  [[nodiscard]] std::uint64_t pinned_bytes() const {
+    return rest_ ? rest_->held.pinned_bytes() : 0;
+  }
+  [[nodiscard]] bool has_losses() const { return rest_ && rest_->held.losses().any(); }
+  [[nodiscard]] HeldFrames::Losses take_losses() {
+    return rest_ ? rest_->held.take_losses() : HeldFrames::Losses{};
+  }
 
  private:
   struct Slice {
     const Batch* batch = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
-    [[nodiscard]] std::size_t size() const { return end - begin; }
-  };
-  // Either a reference into a batch or an own copy.
-  struct Held {
-    std::shared_ptr<const Batch> batch;
-    std::string copy;
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    std::uint64_t pinned = 0;  // as it was counted: a batch of answers still grows in its tick
-    [[nodiscard]] std::string_view view() const;
+    [[nodiscard]] std::uint32_t size() const { return end - begin; }
   };
   struct Rest {
     std::vector<Slice> more;  // of this tick, after first_
-    std::deque<Held> held;    // of earlier ticks; goes out before them
-    std::uint64_t held_bytes = 0;
-    std::uint64_t pinned = 0;
+    HeldFrames held;          // of earlier ticks; goes out before them
     bool blocked = false;
   };
 
   Rest& rest();
-  void hold(const Slice& slice);
-  void hold_this_tick();
-  void drop_held(std::size_t octets);
+  void add_to_tick(const Slice& slice);
+  Pushed push_behind(const Slice& slice, std::uint64_t bytes_max);
+  void hold_behind(std::uint64_t octets);
   void drop_memory_if_idle();
 
   Slice first_;

@@ -21,10 +21,6 @@ namespace ringcast {
 struct Channel;
 class Session;
 
-// How an event looks on the wire. One frame is made per encoding in use, never per connection.
-enum class Encoding : std::uint8_t { native, sse };
-inline constexpr std::size_t kEncodings = 2;
-
 // What a transport does with answers to its sessions. One object per protocol and shard (net's
 // peers), so a session costs a pointer.
 //

@@ -1,6 +1,7 @@
 // The frames of one room in one tick, encoded once and shared by every subscriber.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,8 +10,32 @@
 #include <vector>
 
 #include "base/ensure.hpp"
+#include "message/event.hpp"
 
 namespace ringcast {
+
+// How an event looks on the wire. One frame is made per encoding in use, never per connection.
+enum class Encoding : std::uint8_t { native, sse };
+inline constexpr std::size_t kEncodings = 2;
+
+// What may happen to the frames of a batch while they wait behind a blocked socket. Only batches of
+// rooms whose slow_policy drops something have them.
+struct FrameLabels {
+  enum class Kind : std::uint8_t {
+    event,   // may be dropped; what is missing is announced
+    state,   // worth nothing once a newer one of its room waits
+    notice,  // always goes out
+  };
+  struct Frame {
+    Kind kind = Kind::event;
+    Offset offset = 0;
+    std::string key;  // empty: replaced by no other
+  };
+  std::string room;
+  Encoding encoding = Encoding::native;
+  bool conflate = false;      // slow_policy `latest`
+  std::vector<Frame> frames;  // one for each frame of the batch
+};
 
 // Contiguous encoded frames that know where each of them ends.
 //
@@ -33,10 +58,23 @@ class Batch final : public std::enable_shared_from_this<Batch> {
   [[nodiscard]] std::uint32_t begin_of(std::uint32_t frame) const {
     return frame == 0 ? 0 : ends_[frame - 1];
   }
+  // The frame that this octet belongs to.
+  [[nodiscard]] std::uint32_t frame_at(std::uint32_t octet) const {
+    return static_cast<std::uint32_t>(std::upper_bound(ends_.begin(), ends_.end(), octet) -
+                                      ends_.begin());
+  }
+
+  void label(FrameLabels&& labels) {
+    ensure(labels.frames.size() == ends_.size(), "Batch::label: one for each frame");
+    labels_ = std::make_unique<const FrameLabels>(std::move(labels));
+  }
+  // Null: nothing of it may be dropped.
+  [[nodiscard]] const FrameLabels* labels() const { return labels_.get(); }
 
  private:
   std::string bytes_;
   std::vector<std::uint32_t> ends_;
+  std::unique_ptr<const FrameLabels> labels_;
 };
 
 }  // namespace ringcast

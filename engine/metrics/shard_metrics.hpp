@@ -36,6 +36,7 @@ struct alignas(64) ShardMetrics {
   Counter http_requests;
   Counter http_refused;
   Counter slow_consumers;
+  Counter evicted;
 
   // In.
   Counter bytes_received;
@@ -50,7 +51,13 @@ struct alignas(64) ShardMetrics {
   Counter answers_to_gone;
   Counter recovered;
   Counter not_recovered;
-  Counter gaps;
+  Counter gaps_overflow;
+  Counter gaps_expired;
+  Counter gaps_conflated;
+  Counter gaps_shard;
+  Counter slow_dropped_oldest;
+  Counter slow_dropped_latest;
+  Counter slow_conflated;
 
   // Out.
   Counter frames_encoded;

@@ -117,6 +117,7 @@ void Connections::sent_part(const Sending& sending, std::size_t sent, int error,
   }
   metrics_.short_sends.add();
   connection.session.queue.sent_part(sent);
+  hub_.audience().note_losses(connection.session);
   ring_.watch_writable(connection.socket);
   timers_.cancel(connection.stall_timer);
   connection.stall_timer =
@@ -174,6 +175,7 @@ void Connections::evict_largest() {
       largest = connection.get();
   ensure(largest != nullptr && largest->pinned_known != 0, "pinned bytes without a connection");
   metrics_.slow_consumers.add();
+  metrics_.evicted.add();
   pinned_ -= largest->pinned_known;
   largest->pinned_known = 0;
   largest->session.queue = {};

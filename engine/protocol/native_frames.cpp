@@ -142,8 +142,10 @@ void append_error(std::string& out, const Error& error, ReplyId id) {
 void append_gap(std::string& out, const GapFrame& frame) {
   begin(out, "gap");
   append_text(out, "room", frame.room);
-  append_number(out, "from", frame.from);
-  append_number(out, "to", frame.to);
+  if (frame.to != 0) {
+    append_number(out, "from", frame.from);
+    append_number(out, "to", frame.to);
+  }
   append_text(out, "reason", text_of(frame.reason));
   out += '}';
 }

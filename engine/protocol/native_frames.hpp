@@ -68,10 +68,10 @@ enum class GapReason : std::uint8_t { overflow, expired, conflated, shard };
 struct GapFrame {
   std::string_view room;
   Offset from = 0;  // exclusive
-  Offset to = 0;    // inclusive
+  Offset to = 0;    // inclusive; 0: the room has no offsets
   GapReason reason = GapReason::overflow;
 };
-// {"type":"gap","room":R,"from":n,"to":m,"reason":…}
+// {"type":"gap","room":R,"from":n?,"to":m?,"reason":…}
 void append_gap(std::string& out, const GapFrame& frame);
 
 // {"type":"position","epoch":e,"offset":n}

@@ -25,8 +25,9 @@ class StreamEvent:
 class SseClient(RawConnection):
     """One stream. `last_event_id` moves with every id that comes, as a browser's does."""
 
-    def __init__(self, daemon, room, last_event_id=None, token=None, deadline_s=DEADLINE_S, query="", headers=None):
-        super().__init__(daemon.address, deadline_s)
+    def __init__(self, daemon, room, last_event_id=None, token=None, deadline_s=DEADLINE_S, query="", headers=None,
+                 receive_buffer_bytes=None):
+        super().__init__(daemon.address, deadline_s, receive_buffer_bytes)
         every = {"Host": daemon.host, "Accept": "text/event-stream", **(headers or {})}
         if token is not None:
             every["Authorization"] = f"Bearer {token}"

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "unit/hub/hub_world.hpp"
 
 namespace ringcast {
@@ -171,6 +174,177 @@ TEST_F(AudienceTest, ASlowSubscriberIsEndedAtItsLimitAndTheOthersNoticeNothing) 
   publish(quick, sent + 1, sent + 2);
   EXPECT_EQ(events_of(quick.take()).size(), static_cast<std::size_t>(sent) + 2);
   EXPECT_EQ(world_.metrics(0).slow_consumers.value(), 1U);
+}
+
+class SlowPolicyTest : public ::testing::Test {
+ protected:
+  static Config config() {
+    Config config = World::config();
+    World::row(config, "*").send_queue_bytes_max = 1'024;
+    for (const auto& [name, policy] :
+         {std::pair{"drop", SlowPolicy::drop_oldest}, std::pair{"last", SlowPolicy::latest}}) {
+      NamespaceConfig row = World::row(config, "*");
+      row.name = name;
+      row.slow_policy = policy;
+      config.namespaces.insert(config.namespaces.begin(), row);
+    }
+    World::row(config, "plain").slow_policy = SlowPolicy::drop_oldest;
+    World::row(config, "plain").send_queue_bytes_max = 1'024;
+    return config;
+  }
+  Client& join(std::initializer_list<const char*> rooms, Encoding encoding = Encoding::native) {
+    Client& client = world_.connect(0, {}, encoding);
+    for (const char* room : rooms) EXPECT_TRUE(client.subscribe(room).ok());
+    world_.settle();
+    client.wire.clear();
+    return client;
+  }
+  void publish(const char* room, int from, int to, int keys = 0) {
+    for (int i = from; i <= to; ++i) {
+      PublishAsk more;
+      if (keys != 0) more.key = std::to_string(i % keys);
+      ASSERT_TRUE(publisher_.publish(room, std::to_string(i), std::move(more)).ok());
+      world_.settle();
+    }
+  }
+  ShardMetrics& metrics() { return world_.metrics(0); }
+
+  World world_{config()};
+  Client& publisher_ = world_.connect(0);
+};
+
+TEST_F(SlowPolicyTest, DropOldestKeepsTheNewestAndAnnouncesTheRest) {
+  Client& slow = join({"drop:1"});
+  Client& quick = join({"drop:1"});
+  slow.window = 40;  // a part of the first
+  publish("drop:1", 1, 60);
+  EXPECT_EQ(events_of(quick.take()).size(), 60U);
+  EXPECT_FALSE(slow.ended.has_value());
+  slow.unblock();
+  world_.settle();
+  auto seen = slow.take();
+  ASSERT_GT(seen.size(), 3U);
+  EXPECT_EQ(seen[0].offset, 1U);
+  EXPECT_EQ(seen[1].type, "gap");
+  EXPECT_EQ(seen[1].reason, "overflow");
+  EXPECT_EQ(seen[1].from, 1U);
+  Offset next = seen[1].to;
+  for (std::size_t i = 2; i < seen.size(); ++i) EXPECT_EQ(seen[i].offset, ++next);
+  EXPECT_EQ(next, 60U);
+  EXPECT_EQ(metrics().slow_dropped_oldest.value(), seen[1].to - 1);
+  EXPECT_EQ(metrics().gaps_overflow.value(), 1U);
+  EXPECT_EQ(metrics().slow_consumers.value(), 0U);
+}
+
+TEST_F(SlowPolicyTest, WhoComesBackWithThePositionOfAGapGetsWhatHistoryHas) {
+  Client& slow = join({"drop:1"});
+  slow.window = 0;
+  publish("drop:1", 1, 60);
+  slow.unblock();
+  world_.settle();
+  const Offset from = slow.take()[0].from;
+  ASSERT_TRUE(slow.unsubscribe("drop:1").ok());
+  const Epoch epoch = publisher_.published[0].outcome.value().epoch;
+  ASSERT_TRUE(slow.subscribe("drop:1", Position{epoch, from}).ok());
+  world_.settle();
+  const auto seen = slow.take();
+  EXPECT_EQ(seen[0].recovered, true);
+  EXPECT_EQ(events_of(seen).size(), 60U);
+}
+
+TEST_F(SlowPolicyTest, LatestKeepsTheNewestOfEachKey) {
+  Client& slow = join({"last:1"});
+  slow.window = 0;
+  publish("last:1", 1, 300, 3);
+  slow.unblock();
+  world_.settle();
+  const auto seen = slow.take();
+  ASSERT_EQ(seen.size(), 4U);
+  EXPECT_EQ(seen[0].type, "gap");
+  EXPECT_EQ(seen[0].reason, "conflated");
+  EXPECT_EQ(seen[0].from, 0U);
+  EXPECT_EQ(seen[0].to, 297U);
+  EXPECT_EQ(events_of(seen), (Events{"298:298", "299:299", "300:300"}));
+  EXPECT_EQ(metrics().slow_conflated.value(), 297U);
+  EXPECT_EQ(metrics().slow_dropped_latest.value(), 0U);
+}
+
+TEST_F(SlowPolicyTest, LatestDropsTheOldestWithoutAKey) {
+  Client& slow = join({"last:1"});
+  slow.window = 0;
+  publish("last:1", 1, 60);
+  slow.unblock();
+  world_.settle();
+  const auto seen = slow.take();
+  EXPECT_EQ(seen[0].reason, "overflow");
+  EXPECT_EQ(seen.back().offset, 60U);
+  EXPECT_EQ(metrics().slow_dropped_latest.value(), seen[0].to);
+}
+
+TEST_F(SlowPolicyTest, ARoomWithoutOffsetsSaysOnlyThatSomethingIsMissing) {
+  Client& slow = join({"plain:1"});
+  slow.window = 0;
+  publish("plain:1", 1, 60);
+  slow.unblock();
+  world_.settle();
+  EXPECT_NE(slow.wire.find(R"({"type":"gap","room":"plain:1","reason":"overflow"})"),
+            std::string::npos);
+  EXPECT_EQ(slow.take().back().data, "60");
+}
+
+TEST_F(SlowPolicyTest, AStreamGetsItsGapAsAnEventWithoutAnId) {
+  Client& slow = join({"drop:1"}, Encoding::sse);
+  slow.window = 0;
+  publish("drop:1", 1, 60);
+  slow.unblock();
+  world_.settle();
+  EXPECT_TRUE(
+      slow.wire.starts_with("event: gap\ndata: {\"type\":\"gap\",\"room\":\"drop:1\",\"from\":0,"))
+      << slow.wire.substr(0, 200);
+  EXPECT_NE(slow.wire.find(".60\n"), std::string::npos);
+}
+
+TEST_F(SlowPolicyTest, ARoomThatMayLoseNothingEndsAConnectionOnlyWhenNothingElseCanGo) {
+  Client& slow = join({"drop:1", "room:1"});
+  slow.window = 0;
+  publish("drop:1", 1, 60);
+  publish("room:1", 1, 3);
+  EXPECT_FALSE(slow.ended.has_value()) << "events of drop:1 made room";
+  EXPECT_EQ(metrics().slow_consumers.value(), 0U);
+  publish("room:1", 4, 30);
+  EXPECT_EQ(slow.ended, CloseReason::slow_consumer);
+}
+
+TEST_F(SlowPolicyTest, AnswersMakeRoomForThemselvesToo) {
+  Client& slow = join({"drop:1"});
+  slow.window = 0;
+  publish("drop:1", 1, 60);
+  for (int i = 0; i < 3; ++i) {
+    world_.hub(0).audience().reply(slow.session, "\x81\x13{\"type\":\"pong\"}    ");
+    world_.settle();
+  }
+  EXPECT_FALSE(slow.ended.has_value());
+}
+
+TEST_F(SlowPolicyTest, WhoCameBackMeanwhileIsToldOfItsLossesBehindTheAnswer) {
+  Client& slow = join({"drop:1"});
+  slow.window = 0;
+  publish("drop:1", 1, 60);
+  ASSERT_TRUE(slow.unsubscribe("drop:1").ok());
+  ASSERT_TRUE(slow.subscribe("drop:1").ok());
+  world_.settle();
+  publish("drop:1", 61, 120);
+  slow.unblock();
+  world_.settle();
+  const auto seen = slow.take();
+  const auto answer =
+      std::find_if(seen.begin(), seen.end(), [](const Seen& s) { return s.type == "subscribed"; });
+  ASSERT_NE(answer, seen.end());
+  EXPECT_EQ(answer->offset, 60U);
+  ASSERT_NE(answer + 1, seen.end());
+  EXPECT_EQ(answer[1].type, "gap");
+  EXPECT_EQ(answer[1].from, 60U);
+  EXPECT_EQ(seen.back().offset, 120U);
 }
 
 TEST_F(AudienceTest, AnswersOfABlockedConnectionHaveTheirOwnLimit) {

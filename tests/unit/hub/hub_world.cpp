@@ -241,6 +241,7 @@ void World::send(Client& client) {
     if (taken == part.iov_len) continue;
     client.window = 0;
     queue.sent_part(octets);
+    shards_[client.session.id.shard.value]->hub->audience().note_losses(client.session);
     return;
   }
   if (client.window != SIZE_MAX) client.window -= octets;
@@ -302,13 +303,15 @@ void World::store_state(const Epoch& epoch, Offset floor, Offset top, bool ready
     send_from_source(i, StoreStateMail{epoch, floor, top, ready});
 }
 
-void World::store_event(std::string_view room, Offset offset, std::string_view exclude) {
+void World::store_event(std::string_view room, Offset offset, std::string_view exclude,
+                        std::string_view key) {
   PublishMail mail;
   mail.event.id = Uuid::random();
   mail.event.room = room;
   mail.event.type = "row";
   mail.event.data = std::make_shared<const std::string>(fmt::format("{}", offset));
   mail.event.exclude_user = exclude;
+  mail.event.key = key;
   mail.event.offset = offset;
   send_from_source(home_shard(room, shards()).value, std::move(mail));
 }

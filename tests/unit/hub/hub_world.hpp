@@ -91,7 +91,8 @@ class World : public Peer {
 
   // ---- the source ----
   void store_state(const Epoch& epoch, Offset floor, Offset top, bool ready);
-  void store_event(std::string_view room, Offset offset, std::string_view exclude = {});
+  void store_event(std::string_view room, Offset offset, std::string_view exclude = {},
+                   std::string_view key = {});
   void store_position(Offset offset);
   void send_from_source(std::uint32_t shard, ShardMail mail);
   std::vector<SourceMail> take_source_mail();

@@ -10,6 +10,8 @@
 namespace ringcast {
 namespace {
 
+constexpr std::uint64_t kEntry = HeldFrames::kEntryBytes;
+
 std::shared_ptr<Batch> batch_of(std::string_view bytes) {
   auto batch = std::make_shared<Batch>();
   batch->bytes() = bytes;
@@ -181,17 +183,20 @@ TEST(SendQueue, CopiesASliceUnderAQuarterAndRefersToALargerOne) {
     std::ignore = queue.push(*batch, 0, row.end, 1'000);
     send(queue, 0);
     EXPECT_EQ(batch.use_count(), row.copied ? 1 : 2) << row.end;
-    EXPECT_EQ(queue.pinned_bytes(), row.copied ? row.end : 100U) << row.end;
+    EXPECT_EQ(queue.pinned_bytes(), (row.copied ? row.end : 100U) + kEntry) << row.end;
   }
 }
 
-TEST(SendQueue, PinsAWholeBatchUntilItsLastOctetIsOut) {
+TEST(SendQueue, PinsAWholeBatchWhileAQuarterOfItWaits) {
   SendQueue queue;
   const auto batch = batch_of(std::string(100, 'x'));
   push_all(queue, *batch);
-  send(queue, 99);
-  EXPECT_EQ(queue.pinned_bytes(), 100U);
+  send(queue, 75);
+  EXPECT_EQ(queue.pinned_bytes(), 100U + kEntry);
   EXPECT_EQ(batch.use_count(), 2);
+  queue.unblock();
+  send(queue, 24);
+  EXPECT_EQ(queue.pinned_bytes(), 100U + kEntry) << "what is referred to is kept to its last octet";
   queue.unblock();
   send(queue, 1);
   EXPECT_EQ(queue.pinned_bytes(), 0U);
@@ -213,7 +218,8 @@ TEST(SendQueue, PinnedBytesComeBackToZeroWhenTheBatchGrewMeanwhile) {
   push_all(queue, *last);
   queue.unblock();
   EXPECT_EQ(send(queue, 10), "firstreply");
-  EXPECT_EQ(queue.pinned_bytes(), 4U) << "the last one, and no number that went round zero";
+  EXPECT_EQ(queue.pinned_bytes(), 4U + kEntry)
+      << "the last one, and no number that went round zero";
   queue.unblock();
   send(queue, SIZE_MAX);
   EXPECT_EQ(queue.pinned_bytes(), 0U);

@@ -62,6 +62,8 @@ class Simulation {
   }
   // Events that clients have followed.
   [[nodiscard]] std::uint64_t seen() const { return seen_; }
+  // Announced to them, by reason.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& gaps() const { return gaps_; }
 
  private:
   static Config config(std::mt19937& random) {
@@ -72,6 +74,8 @@ class Simulation {
       World::row(config, name).history_size = 5 + static_cast<std::uint32_t>(random() % 40);
       World::row(config, name).flush_interval_ms = random() % 2 == 0 ? 0 : 20;
       World::row(config, name).recover_max = 1 + static_cast<std::uint32_t>(random() % 40);
+      World::row(config, name).slow_policy = static_cast<SlowPolicy>(random() % 3);
+      World::row(config, name).send_queue_bytes_max = 1'024 + random() % 2'000;
     }
     return config;
   }
@@ -79,6 +83,8 @@ class Simulation {
   const std::string& any_room() { return rooms_[below(rooms_.size())]; }
   Reader& any_reader() { return readers_[below(readers_.size())]; }
   std::string any_user() { return below(3) == 0 ? "" : fmt::format("u{}", below(4)); }
+
+  std::string any_key() { return below(3) == 0 ? "" : fmt::format("k{}", below(3)); }
 
   void connect() {
     Reader reader;
@@ -170,6 +176,7 @@ class Simulation {
     Reader& reader = any_reader();
     PublishAsk more;
     if (below(3) == 0) more.exclude_user = fmt::format("u{}", below(4));
+    more.key = any_key();
     const std::string excluded = more.exclude_user;
     // The number is the payload: what was really accepted is known by the answers alone.
     const std::string data = std::to_string(++numbers_);
@@ -183,7 +190,7 @@ class Simulation {
     for (std::size_t i = 0; i < rows; ++i) {
       const std::string room = fmt::format("tenant:{}", below(5));
       const std::string excluded = below(3) == 0 ? fmt::format("u{}", below(4)) : "";
-      world_.store_event(room, base + i, excluded);
+      world_.store_event(room, base + i, excluded, any_key());
       log_[room].push_back({base + i, excluded});
     }
     world_.store_position(base + rows);
@@ -209,6 +216,9 @@ class Simulation {
     if (ignored_.contains({reader.client, seen.room})) return;
     if (seen.type == "gap") {
       expect_nothing_between(reader, follower, seen.from + 1);
+      EXPECT_TRUE(stalls_ || seen.from >= follower.at.offset)
+          << seen.room << ": what was seen is announced as missing";
+      ++gaps_[seen.reason];
       follower.at.offset = std::max(follower.at.offset, seen.to);
       return;
     }
@@ -296,6 +306,7 @@ class Simulation {
   std::set<std::pair<const Client*, std::string>> ignored_;
   std::uint64_t numbers_ = 0;
   std::uint64_t seen_ = 0;
+  std::map<std::string, std::uint64_t> gaps_;
   Offset window_ = 0;
 };
 
@@ -304,6 +315,7 @@ TEST(HubSimulation, NoOrderOfEventsLosesOrRepeatsAnything) {
   std::uint32_t first = 0;
   std::uint32_t seeds = kSeedsQuick;
   std::uint64_t seen = 0;
+  std::map<std::string, std::uint64_t> gaps;
   if (const char* all = std::getenv("RINGCAST_SEEDS"))
     seeds = static_cast<std::uint32_t>(std::atoi(all));
   if (const char* one = std::getenv("RINGCAST_SEED")) {
@@ -315,9 +327,13 @@ TEST(HubSimulation, NoOrderOfEventsLosesOrRepeatsAnything) {
     Simulation simulation(seed);
     simulation.run(400);
     seen += simulation.seen();
+    for (const auto& [reason, count] : simulation.gaps()) gaps[reason] += count;
     if (HasFailure()) return;
   }
   EXPECT_GT(seen, std::uint64_t{20} * seeds) << "runs that deliver nothing show nothing";
+  if (seeds < kSeedsQuick) return;
+  for (const char* reason : {"overflow", "conflated", "shard"})
+    EXPECT_GT(gaps[reason], seeds / 24) << reason;
 }
 
 }  // namespace

@@ -228,8 +228,50 @@ TEST_P(BlockedConnections, TheLargestGoesAtPinnedBytesMaxAndTheOthersStay) {
   EXPECT_EQ(connections_->size(), 2U);
   EXPECT_LE(connections_->pinned_bytes(), 600'000U);
   EXPECT_EQ(metrics_.slow_consumers.value(), 1U);
+  EXPECT_EQ(metrics_.evicted.value(), 1U);
   EXPECT_FALSE(is_closed(small));
   EXPECT_EQ(count_of(got, R"("offset":)"), static_cast<std::size_t>(published));
+}
+
+TEST_P(BlockedConnections, WhoDropsTheOldestStaysWithinItsQueueAndIsNotEvicted) {
+  Config dropping = config();
+  dropping.engine.pinned_bytes_max = 600'000;
+  dropping.limits.ping_interval_s = 600;
+  NamespaceConfig row = dropping.namespaces.back();
+  for (const auto& [name, policy] :
+       {std::pair{"drop", SlowPolicy::drop_oldest}, std::pair{"last", SlowPolicy::latest}}) {
+    row.name = name;
+    row.slow_policy = policy;
+    row.send_queue_bytes_max = 200'000;
+    dropping.namespaces.insert(dropping.namespaces.begin(), row);
+  }
+  start(std::move(dropping));
+  const auto drops = connect_websocket();
+  const auto latest = connect_websocket();
+  subscribe(drops, "drop:1");
+  subscribe(latest, "last:1");
+  std::uint64_t most = 0;
+  for (int i = 0; i < 100; ++i) {
+    publish(20'000, "drop:1");
+    publish(20'000, "last:1");
+    most = std::max(most, connections_->pinned_bytes());
+  }
+  EXPECT_EQ(connections_->size(), 2U);
+  EXPECT_EQ(metrics_.slow_consumers.value(), 0U);
+  EXPECT_GT(metrics_.slow_dropped_oldest.value(), 0U);
+  EXPECT_GT(metrics_.slow_dropped_latest.value(), 0U);
+  EXPECT_GT(most, 300'000U);
+  EXPECT_LT(most, 450'000U);
+  for (const auto* client : {&drops, &latest}) {
+    std::string got;
+    for (int i = 0; i < 100; ++i) {
+      got += read(*client);
+      settle();
+    }
+    EXPECT_EQ(count_of(got, R"("type":"gap")"), 1U);
+    EXPECT_NE(got.find(R"("offset":100,)"), std::string::npos);
+  }
+  EXPECT_EQ(connections_->pinned_bytes(), 0U);
 }
 
 TEST_P(BlockedConnections, AnEvictedOneGetsNothingBehindTheFrameThatWasCut) {

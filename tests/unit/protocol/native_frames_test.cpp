@@ -105,10 +105,14 @@ TEST(NativeFrames, WriteGapsForEveryReason) {
                              {GapReason::expired, "expired"},
                              {GapReason::conflated, "conflated"},
                              {GapReason::shard, "shard"}};
-  for (const auto& [reason, text] : kCases)
+  for (const auto& [reason, text] : kCases) {
+    EXPECT_EQ(written(append_gap, GapFrame{"r", 0, 0, reason}),
+              R"({"type":"gap","room":"r","reason":")" + std::string(text) + "\"}")
+        << "a room without offsets";
     EXPECT_EQ(written(append_gap, GapFrame{"r", 1, kOffsetMax, reason}),
               R"({"type":"gap","room":"r","from":1,"to":9007199254740991,"reason":")" +
                   std::string(text) + "\"}");
+  }
 }
 
 TEST(NativeFrames, WriteAPosition) {
