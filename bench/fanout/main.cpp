@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "question.hpp"
+#include "slow.hpp"
 
 namespace ringcast::bench {
 
@@ -95,6 +96,10 @@ int run(const std::string& question, const Settings& settings, const fs::path& o
     const auto figures = fanout(settings);
     if (!figures) return fmt::print(stderr, "fanout: {}\n", figures.error().detail), 1;
     results = show(figures.value(), settings);
+  } else if (question == "slow") {
+    const auto figures = slow(settings);
+    if (!figures) return fmt::print(stderr, "slow: {}\n", figures.error().detail), 1;
+    results = figures.value();
   } else {
     const auto figures = outbox(settings);
     if (!figures) return fmt::print(stderr, "outbox: {}\n", figures.error().detail), 1;
@@ -114,8 +119,8 @@ int main(int argc, char** argv) {
   std::string question = "fanout";
   std::string out;
   CLI::App app("what a delivery costs, and how long it takes");
-  app.add_option("question", question, "fanout or outbox")
-      ->check(CLI::IsMember({"fanout", "outbox"}));
+  app.add_option("question", question, "fanout, outbox or slow")
+      ->check(CLI::IsMember({"fanout", "outbox", "slow"}));
   app.add_option("--server", settings.server, "the ringcastd to measure");
   app.add_option("--store", settings.store, "outbox: sqlite:PATH or postgresql://...");
   app.add_option("--subscribers", settings.subscribers);
@@ -123,7 +128,7 @@ int main(int argc, char** argv) {
   app.add_option("--repetitions", settings.repetitions)->check(CLI::Range(1, 1'000));
   app.add_option("--messages", settings.messages, "fanout: windows a repetition");
   app.add_option("--rows", settings.rows_a_second, "outbox: rows a second, in hundreds");
-  app.add_option("--seconds", settings.seconds, "outbox");
+  app.add_option("--seconds", settings.seconds, "outbox, slow: a round");
   app.add_option("--out", out, "JSON; default build/bench/QUESTION.json");
   app.add_option("server arguments", settings.server_arguments, "after --");
   CLI11_PARSE(app, argc, argv);
