@@ -147,7 +147,7 @@ Result<Window> WindowReader::next(Connection& connection, OutboxStore::Read read
       if (auto loaded = load_ahead(connection); !loaded) return loaded.error();
     if (!ahead_.empty()) {
       auto window = read_recorded(connection);
-      if (!window || !window->rows.empty()) return window;
+      if (!window || !window->rows.empty() || window->begins_after_gap) return window;
       continue;
     }
     if (read == OutboxStore::Read::recorded_only) return nothing_new();

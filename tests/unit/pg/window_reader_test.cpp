@@ -371,6 +371,24 @@ TEST(WindowRead, AnnouncesThatRowsOfARecordedWindowWereDeleted) {
   EXPECT_EQ(window->top, at(1, 3));
 }
 
+TEST(WindowRead, AnnouncesARecordedWindowOfWhichNothingIsLeft) {
+  TestDatabase database;
+  auto one = opened(database.url());
+  auto two = opened(database.url());
+  Session app(database.url());
+  for (int i = 0; i < 2; ++i) {
+    insert_many(app, i, 1);
+    EXPECT_THAT(read_all(*one), SizeIs(1));
+  }
+  app.run("delete from ringcast.outbox where id = (select min(id) from ringcast.outbox)");
+  auto window = two->next(kRecord, 10);
+  ASSERT_TRUE(window);
+  EXPECT_THAT(window->rows, IsEmpty());
+  EXPECT_TRUE(window->begins_after_gap);
+  EXPECT_EQ(window->top, at(1, 1));
+  EXPECT_THAT(read_all(*two), SizeIs(1));
+}
+
 TEST(WindowRead, AnnouncesThatWindowsWerePrunedBeforeItReadThem) {
   TestDatabase database;
   auto one = opened(database.url());
