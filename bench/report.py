@@ -72,7 +72,7 @@ def conditions(asked):
 
 
 def plot_cpu(asked, path):
-    """CPU a delivery, per load and server, on a logarithmic scale: the window of 16 is a tenth of the rest."""
+    """CPU a delivery, per load and server; each load has its own scale from zero."""
     results, titles = asked["results"], asked["titles"]
     figure, axes = pyplot.subplots(1, len(results), figsize=(3.4 * len(results), 3.2), squeeze=False)
     for axis, (name, by_server) in zip(axes[0], results.items()):
@@ -81,10 +81,10 @@ def plot_cpu(asked, path):
         bars = axis.barh([one[0] for one in good], [one[1] for one in good],
                          color=["#2b6cb0" if one[0].startswith("Ringcast") else "#a0aec0" for one in good])
         axis.bar_label(bars, fmt="{:,.0f}", fontsize=7, padding=2)
-        axis.set_xscale("log")
         axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=7)
-        axis.margins(x=0.25)
+        axis.set_xticks([])
+        axis.margins(x=0.3)
     figure.supxlabel("CPU nanoseconds of the server a delivered message", fontsize=8)
     save(figure, path)
 
