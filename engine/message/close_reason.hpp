@@ -12,6 +12,7 @@ enum class CloseReason : std::uint8_t {
   protocol_error,
   unsupported_data,
   invalid_utf8,
+  broken_compression,
   policy,
   message_too_large,
   internal_error,
@@ -43,6 +44,8 @@ struct CloseRow {
       return {1003, "binary messages are not understood", false};
     case CloseReason::invalid_utf8:
       return {1007, "invalid UTF-8", false};
+    case CloseReason::broken_compression:
+      return {1007, "not a compressed message", false};
     case CloseReason::policy:
       return {1008, "policy", false};
     case CloseReason::message_too_large:

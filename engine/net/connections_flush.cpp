@@ -25,6 +25,7 @@ bool is_complaint(CloseReason reason) {
     case CloseReason::protocol_error:
     case CloseReason::unsupported_data:
     case CloseReason::invalid_utf8:
+    case CloseReason::broken_compression:
     case CloseReason::policy:
     case CloseReason::message_too_large:
     case CloseReason::internal_error:

@@ -1,10 +1,12 @@
 #include "wire/websocket_frame.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "base/ensure.hpp"
 #include "message/names.hpp"
+#include "wire/deflate.hpp"
 
 namespace ringcast::wire {
 
@@ -26,15 +28,26 @@ bool is_known_opcode(std::uint8_t opcode) {
 
 HeaderVerdict refused(CloseReason reason) { return {HeaderVerdict::Kind::refused, reason, {}}; }
 
-// The first octet: RFC 6455 sections 5.2 (RSV, opcode), 5.4 (order of fragments), 5.5 (control).
+// The first octet: RFC 6455 sections 5.2 (RSV, opcode), 5.4 (order of fragments), 5.5 (control);
+// RFC 7692 section 6: RSV1 belongs to a message's first frame, and to no control frame.
 std::optional<CloseReason> check_first_octet(std::uint8_t first, const FrameContext& context) {
   const std::uint8_t opcode = first & 0x0f;
-  if ((first & kReservedBits) != 0 || !is_known_opcode(opcode)) return CloseReason::protocol_error;
+  const bool begins_message = opcode == 0x1 || opcode == 0x2;
+  const bool may_compress = context.may_compress && begins_message;
+  const int forbidden = may_compress ? kReservedBits & ~kCompressed : kReservedBits;
+  if ((first & forbidden) != 0 || !is_known_opcode(opcode)) return CloseReason::protocol_error;
   if (opcode >= 0x8)
     return (first & kFinal) != 0 ? std::nullopt : std::optional(CloseReason::protocol_error);
   if ((opcode == 0) != context.in_message) return CloseReason::protocol_error;
   if (context.fragments >= context.fragments_max) return CloseReason::policy;
   return std::nullopt;
+}
+
+std::uint64_t payload_bytes_left(const ClientFrameHeader& header, const FrameContext& context) {
+  const bool compressed = header.compressed || (context.in_message && context.compressed);
+  const std::uint64_t max = compressed ? compressed_bytes_max(context.message_bytes_max)
+                                       : std::uint64_t{context.message_bytes_max};
+  return max - std::min<std::uint64_t>(max, context.message_bytes);
 }
 
 }  // namespace
@@ -68,6 +81,14 @@ void append_frame(std::string& out, WebsocketOpcode opcode, std::string_view pay
   out += payload;
 }
 
+void append_compressed_frame(std::string& out, WebsocketOpcode opcode,
+                             std::string_view compressed) {
+  ensure(opcode < WebsocketOpcode::close, "a control frame is never compressed");
+  const std::size_t begin = out.size();
+  append_frame(out, opcode, compressed);
+  out[begin] = static_cast<char>(out[begin] | static_cast<char>(kCompressed));
+}
+
 void append_close_frame(std::string& out, std::uint16_t code, std::string_view text) {
   if (code == kNoCloseCode) return append_frame(out, WebsocketOpcode::close, {});
   if (text.size() > kCloseTextBytesMax) {
@@ -92,6 +113,7 @@ HeaderVerdict decode_client_frame_header(std::span<const char> bytes, const Fram
   ClientFrameHeader header;
   header.opcode = static_cast<WebsocketOpcode>(octet(bytes, 0) & 0x0f);
   header.final = (octet(bytes, 0) & kFinal) != 0;
+  header.compressed = (octet(bytes, 0) & kCompressed) != 0;
   if (bytes.size() < 2) return {};
 
   // RFC 6455 section 5.1: a server closes when a client's frame is not masked.
@@ -106,9 +128,7 @@ HeaderVerdict decode_client_frame_header(std::span<const char> bytes, const Fram
     const bool shortest = header.payload_bytes > (length_bytes == 2 ? 125U : 0xffffU);
     if (!shortest || header.payload_bytes >> 63 != 0) return refused(CloseReason::protocol_error);
   }
-  if (!header.is_control() &&
-      (context.message_bytes > context.message_bytes_max ||
-       header.payload_bytes > context.message_bytes_max - context.message_bytes))
+  if (!header.is_control() && header.payload_bytes > payload_bytes_left(header, context))
     return refused(CloseReason::message_too_large);
   header.header_bytes = 2 + length_bytes + header.mask.size();
   if (bytes.size() < header.header_bytes) return {};

@@ -26,6 +26,7 @@ enum class WebsocketOpcode : std::uint8_t {
 // RFC 6455 section 5.2: bits of a frame's first octet, and of its second.
 inline constexpr std::uint8_t kFinal = 0x80;
 inline constexpr std::uint8_t kReservedBits = 0x70;
+inline constexpr std::uint8_t kCompressed = 0x40;  // RSV1, if permessage-deflate is negotiated
 inline constexpr std::uint8_t kMasked = 0x80;
 
 inline constexpr std::size_t kControlPayloadBytesMax = 125;  // RFC 6455 section 5.5
@@ -55,6 +56,9 @@ void append_frame_header(std::string& out, WebsocketOpcode opcode, std::uint64_t
 // Header and payload. A control frame of more than 125 octets is our own mistake.
 void append_frame(std::string& out, WebsocketOpcode opcode, std::string_view payload);
 
+// The same for a data message in its compressed form (RFC 7692 section 6).
+void append_compressed_frame(std::string& out, WebsocketOpcode opcode, std::string_view compressed);
+
 // A close frame; kNoCloseCode makes an empty one. The text is cut to 123 octets between characters.
 void append_close_frame(std::string& out, std::uint16_t code, std::string_view text);
 void append_close_frame(std::string& out, CloseReason reason);
@@ -64,6 +68,7 @@ void append_close_frame(std::string& out, CloseReason reason);
 struct ClientFrameHeader {
   WebsocketOpcode opcode = WebsocketOpcode::continuation;
   bool final = false;
+  bool compressed = false;  // with its message's other frames, which do not say so
   std::uint64_t payload_bytes = 0;
   std::array<char, 4> mask{};
   std::size_t header_bytes = 0;
@@ -74,10 +79,12 @@ struct ClientFrameHeader {
 // Where a frame would stand: what may come next, and how much of it.
 struct FrameContext {
   bool in_message = false;            // between the fragments of one
-  std::size_t message_bytes = 0;      // of the fragments so far
+  std::size_t message_bytes = 0;      // of the fragments so far, as they came
   std::size_t fragments = 0;          // so far
-  std::size_t message_bytes_max = 0;  // beyond: message_too_large
+  std::size_t message_bytes_max = 0;  // beyond: message_too_large; compressed: of the inflated one
   std::size_t fragments_max = 0;      // beyond: policy
+  bool may_compress = false;          // permessage-deflate is negotiated
+  bool compressed = false;            // the message that it is in
 };
 
 struct HeaderVerdict {

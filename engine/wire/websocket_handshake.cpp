@@ -51,6 +51,14 @@ void read_subprotocols(const HttpRequest& request, WebsocketOffer& offer) {
   }
 }
 
+// RFC 6455 section 9.1: several headers of this name are one list.
+void read_extensions(const HttpRequest& request, WebsocketOffer& offer) {
+  std::string offers;
+  for (const auto& [name, value] : request.headers)
+    if (equals_ignoring_case(name, "sec-websocket-extensions")) (offers += value) += ',';
+  offer.deflate = choose_deflate(offers);
+}
+
 }  // namespace
 
 bool asks_for_websocket(const HttpRequest& request) {
@@ -77,6 +85,7 @@ WebsocketHandshake WebsocketHandshake::check(const HttpRequest& request,
   handshake.ok_ = true;
   handshake.offer_.accept_key = websocket_accept_key(request.header("sec-websocket-key"));
   read_subprotocols(request, handshake.offer_);
+  read_extensions(request, handshake.offer_);
   return handshake;
 }
 
@@ -86,6 +95,8 @@ void append_switching_protocols(std::string& out, const WebsocketOffer& offer) {
       {"Connection", "Upgrade"},
       {"Sec-WebSocket-Accept", offer.accept_key}};
   if (!offer.subprotocol.empty()) headers.emplace_back("Sec-WebSocket-Protocol", offer.subprotocol);
+  if (offer.deflate)
+    headers.emplace_back("Sec-WebSocket-Extensions", deflate_answer(*offer.deflate));
   append_response_head(out, 101, headers);
 }
 

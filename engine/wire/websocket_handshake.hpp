@@ -1,11 +1,13 @@
 // The opening handshake of WebSocket, server's side (RFC 6455 section 4.2).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "wire/deflate_offer.hpp"
 #include "wire/http_request.hpp"
 #include "wire/http_response.hpp"
 
@@ -19,6 +21,7 @@ struct WebsocketOffer {
   std::string accept_key;   // the answer to its Sec-WebSocket-Key
   std::string subprotocol;  // to be chosen: "ringcast.v1" if offered, else empty
   std::string token;  // what it offered as `ringcast.token.<jwt>`; a secret, never to be echoed
+  std::optional<DeflateTerms> deflate;  // how its messages and ours may be compressed
 };
 
 // Is this a request to become a WebSocket at all, well formed or not?

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "message/names.hpp"
+#include "wire/deflate.hpp"
 #include "wire/utf8.hpp"
 
 namespace ringcast::wire {
@@ -22,13 +23,63 @@ struct WebsocketParser::Pending {
   std::size_t fragments = 0;
   Utf8Validator utf8;
   std::string message;
+  std::optional<Inflater> inflater;  // of a compressed message
+  std::size_t message_bytes = 0;     // as they came
 
   std::array<char, kControlPayloadBytesMax> control{};
 
   [[nodiscard]] bool is_done() const { return header_have == 0 && !in_payload && !in_message; }
+  [[nodiscard]] std::optional<CloseReason> take(std::string_view piece, std::size_t bytes_max);
+  [[nodiscard]] std::optional<CloseReason> take_end(std::size_t bytes_max);
+  [[nodiscard]] std::optional<CloseReason> check_inflated(std::size_t from, Inflater::Verdict made);
 };
 
-WebsocketParser::WebsocketParser(const WebsocketLimits& limits) : limits_(&limits) {}
+std::optional<CloseReason> WebsocketParser::Pending::take(std::string_view piece,
+                                                          std::size_t bytes_max) {
+  message_bytes += piece.size();
+  if (inflater) {
+    const std::size_t from = message.size();
+    return check_inflated(from, inflater->feed(piece, message, bytes_max));
+  }
+  // RFC 6455 section 8.1, at once: who sends 60 KiB after a wrong octet should not be read on.
+  if (message_opcode == WebsocketOpcode::text && !utf8.feed(piece))
+    return CloseReason::invalid_utf8;
+  message.append(piece);
+  return std::nullopt;
+}
+
+std::optional<CloseReason> WebsocketParser::Pending::take_end(std::size_t bytes_max) {
+  if (inflater) {
+    const std::size_t from = message.size();
+    if (auto problem = check_inflated(from, inflater->finish(message, bytes_max))) return problem;
+    inflater.reset();
+  }
+  if (message_opcode == WebsocketOpcode::text && !utf8.at_boundary())
+    return CloseReason::invalid_utf8;
+  return std::nullopt;
+}
+
+// In the order of the octets, whatever pieces they came in: what was inflated is judged before the
+// place where that ended.
+std::optional<CloseReason> WebsocketParser::Pending::check_inflated(std::size_t from,
+                                                                    Inflater::Verdict made) {
+  if (message_opcode == WebsocketOpcode::text && !utf8.feed(std::string_view(message).substr(from)))
+    return CloseReason::invalid_utf8;
+  switch (made) {
+    case Inflater::Verdict::ok:
+      return std::nullopt;
+    case Inflater::Verdict::too_large:
+      return CloseReason::message_too_large;
+    case Inflater::Verdict::broken:
+      return CloseReason::broken_compression;
+  }
+  return std::nullopt;
+}
+
+WebsocketParser::WebsocketParser(const WebsocketLimits& limits,
+                                 std::optional<unsigned> inflate_window_bits)
+    : limits_(&limits),
+      inflate_window_bits_(static_cast<std::uint8_t>(inflate_window_bits.value_or(0))) {}
 WebsocketParser::~WebsocketParser() = default;
 WebsocketParser::WebsocketParser(WebsocketParser&&) noexcept = default;
 WebsocketParser& WebsocketParser::operator=(WebsocketParser&&) noexcept = default;
@@ -37,9 +88,11 @@ FrameContext WebsocketParser::context() const {
   FrameContext context;
   context.message_bytes_max = limits_->message_bytes_max;
   context.fragments_max = limits_->fragments_max;
+  context.may_compress = inflate_window_bits_ != 0;
   if (pending_ && pending_->in_message) {
     context.in_message = true;
-    context.message_bytes = pending_->message.size();
+    context.compressed = pending_->inflater.has_value();
+    context.message_bytes = pending_->message_bytes;
     context.fragments = pending_->fragments;
   }
   return context;
@@ -55,7 +108,7 @@ WebsocketEvent WebsocketParser::next(std::span<char>& input) {
   const HeaderVerdict verdict = decode_client_frame_header(input, context());
   if (verdict.kind == HeaderVerdict::Kind::refused) return fail(verdict.reason);
   const ClientFrameHeader& header = verdict.header;
-  if (verdict.kind == HeaderVerdict::Kind::whole && header.final &&
+  if (verdict.kind == HeaderVerdict::Kind::whole && header.final && !header.compressed &&
       input.size() - header.header_bytes >= header.payload_bytes) {
     const auto payload_bytes = static_cast<std::size_t>(header.payload_bytes);
     const std::span<char> payload = input.subspan(header.header_bytes, payload_bytes);
@@ -109,6 +162,7 @@ WebsocketEvent WebsocketParser::take_header(std::span<char>& input) {
   pending.payload_have = 0;
   if (!pending.frame.is_control()) {
     if (!pending.in_message) pending.message_opcode = pending.frame.opcode;
+    if (pending.frame.compressed) pending.inflater.emplace(inflate_window_bits_);
     pending.in_message = true;
     ++pending.fragments;
   }
@@ -126,11 +180,8 @@ WebsocketEvent WebsocketParser::take_payload(std::span<char>& input) {
   if (pending.frame.is_control()) {
     std::copy(text.begin(), text.end(),
               pending.control.begin() + static_cast<long>(pending.payload_have));
-  } else {
-    // RFC 6455 section 8.1, at once: who sends 60 KiB after a wrong octet should not be read on.
-    if (pending.message_opcode == WebsocketOpcode::text && !pending.utf8.feed(text))
-      return fail(CloseReason::invalid_utf8);
-    pending.message.append(text);
+  } else if (const auto problem = pending.take(text, limits_->message_bytes_max)) {
+    return fail(*problem);
   }
   pending.payload_have += taken;
   return pending.payload_have == payload_bytes ? end_frame() : WebsocketEvent{};
@@ -142,11 +193,10 @@ WebsocketEvent WebsocketParser::end_frame() {
   if (pending.frame.is_control())
     return control(pending.frame.opcode, {pending.control.data(), pending.payload_have});
   if (!pending.frame.final) return {};
+  if (const auto problem = pending.take_end(limits_->message_bytes_max)) return fail(*problem);
   pending.in_message = false;
-  if (pending.message_opcode == WebsocketOpcode::binary)
-    return {WebsocketEventKind::binary, pending.message};
-  if (!pending.utf8.at_boundary()) return fail(CloseReason::invalid_utf8);
-  return {WebsocketEventKind::text, pending.message};
+  const bool is_text = pending.message_opcode == WebsocketOpcode::text;
+  return {is_text ? WebsocketEventKind::text : WebsocketEventKind::binary, pending.message};
 }
 
 WebsocketEvent WebsocketParser::control(WebsocketOpcode opcode, std::string_view payload) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -35,15 +36,19 @@ struct WebsocketEvent {
 };
 
 // The server's side of RFC 6455 sections 5 to 7: unmasks in place, joins fragments, checks UTF-8 as
-// it comes (8.1), and refuses what a client must not send.
+// it comes (8.1), inflates where that is negotiated (RFC 7692), and refuses what a client must not
+// send.
 //
 // Thread: its owner's. `limits` must outlive it. Holds heap memory only for a frame or message that
 // is not whole yet, and then for octets that have come, not for those announced: at most about
-// twice message_bytes_max. Beyond a limit it has failed and takes nothing more.
+// twice message_bytes_max, and an Inflater. message_bytes_max is of the inflated message. Beyond a
+// limit it has failed and takes nothing more.
 class WebsocketParser {
  public:
-  explicit WebsocketParser(const WebsocketLimits& limits);
-  explicit WebsocketParser(WebsocketLimits&&) = delete;
+  // `inflate_window_bits`: of clients that may compress; none: they may not.
+  explicit WebsocketParser(const WebsocketLimits& limits,
+                           std::optional<unsigned> inflate_window_bits = {});
+  explicit WebsocketParser(WebsocketLimits&&, std::optional<unsigned> = {}) = delete;
   ~WebsocketParser();
   WebsocketParser(WebsocketParser&&) noexcept;
   WebsocketParser& operator=(WebsocketParser&&) noexcept;
@@ -72,6 +77,7 @@ class WebsocketParser {
 
   const WebsocketLimits* limits_;
   std::unique_ptr<Pending> pending_;
+  std::uint8_t inflate_window_bits_;  // 0: no message may be compressed
   bool ended_ = false;
 };
 

@@ -33,6 +33,7 @@ LIBRARIES = {
     r"openssl/": {"auth", "wire", "io", "daemon"},
     r"sqlite3\.h": {"store"},
     r"libpq-fe\.h|postgres": {"pg"},
+    r"zlib\.h": {"wire"},
     r"simdjson\.h": {"message", "protocol", "auth"},
     r"concurrentqueue/": {"queue"},
     r"boost/beast": {"wire"},

@@ -126,5 +126,27 @@ TEST(WebsocketHandshake, KnowsWhoAsksForOne) {
   EXPECT_FALSE(asks_for_websocket(HttpRequest{}));
 }
 
+TEST(WebsocketHandshake, AcceptsAnOfferOfDeflateFromAnyOfItsHeaders) {
+  HttpRequest request = upgrade();
+  request.headers.emplace_back("Sec-WebSocket-Extensions", "x-other");
+  request.headers.emplace_back("sec-websocket-extensions",
+                               "permessage-deflate; client_max_window_bits");
+  const auto handshake = WebsocketHandshake::check(request, "c");
+  ASSERT_TRUE(handshake.ok());
+  std::string out;
+  append_switching_protocols(out, handshake.offer());
+  EXPECT_THAT(out, HasSubstr("Sec-WebSocket-Extensions: permessage-deflate; "
+                             "server_no_context_takeover; client_no_context_takeover; "
+                             "client_max_window_bits=12\r\n"));
+}
+
+TEST(WebsocketHandshake, DeclinesAnExtensionInSilence) {
+  HttpRequest request = upgrade();
+  request.headers.emplace_back("Sec-WebSocket-Extensions", "permessage-deflate; unknown");
+  const auto handshake = WebsocketHandshake::check(request, "c");
+  ASSERT_TRUE(handshake.ok());
+  EXPECT_FALSE(handshake.offer().deflate);
+}
+
 }  // namespace
 }  // namespace ringcast::wire

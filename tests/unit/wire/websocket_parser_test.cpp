@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
+#include "client_deflate.hpp"
 #include "client_frames.hpp"
+#include "wire/deflate.hpp"
 
 namespace ringcast::wire {
 namespace {
@@ -52,8 +55,9 @@ void feed(WebsocketParser& parser, std::string_view piece, std::string& seen) {
 }
 
 std::string outcome(const std::vector<std::string_view>& pieces,
-                    const WebsocketLimits& limits = kLimits) {
-  WebsocketParser parser(limits);
+                    const WebsocketLimits& limits = kLimits,
+                    std::optional<unsigned> inflate_window_bits = {}) {
+  WebsocketParser parser(limits, inflate_window_bits);
   std::string seen;
   for (const std::string_view piece : pieces) feed(parser, piece, seen);
   if (!parser.ended() && !parser.is_between_messages()) seen += "...";
@@ -61,14 +65,17 @@ std::string outcome(const std::vector<std::string_view>& pieces,
 }
 
 void expect_in_every_split(std::string_view bytes, std::string_view expected,
-                           const WebsocketLimits& limits = kLimits) {
-  ASSERT_EQ(outcome({bytes}, limits), expected);
+                           const WebsocketLimits& limits = kLimits,
+                           std::optional<unsigned> inflate_window_bits = {}) {
+  ASSERT_EQ(outcome({bytes}, limits, inflate_window_bits), expected);
   std::vector<std::string_view> octets;
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
-    ASSERT_EQ(outcome({bytes.substr(0, cut), bytes.substr(cut)}, limits), expected) << cut;
+    ASSERT_EQ(outcome({bytes.substr(0, cut), bytes.substr(cut)}, limits, inflate_window_bits),
+              expected)
+        << cut;
     octets.push_back(bytes.substr(cut, 1));
   }
-  ASSERT_EQ(outcome(octets, limits), expected) << "octet by octet";
+  ASSERT_EQ(outcome(octets, limits, inflate_window_bits), expected) << "octet by octet";
 }
 
 TEST(WebsocketParser, KnowsAllSixteenOpcodes) {
@@ -253,6 +260,85 @@ TEST(WebsocketParser, GivesTheSameForRandomFramesInRandomPieces) {
     const WebsocketLimits limits{280, 4};
     ASSERT_EQ(outcome({bytes}, limits), outcome(pieces, limits)) << "round " << round;
   }
+}
+
+// ---- permessage-deflate (RFC 7692) ----
+
+void expect_inflated(std::string_view bytes, std::string_view expected,
+                     const WebsocketLimits& limits = kLimits) {
+  expect_in_every_split(bytes, expected, limits, 12);
+}
+
+TEST(WebsocketParser, InflatesAMessageInOneFrameOrManyAndPlainOnesBetween) {
+  const std::string body = deflated("Größe Größe Größe Größe");
+  const std::string text = "text(Größe Größe Größe Größe)";
+  expect_inflated(client_frame(0xc1, body), text);
+  expect_inflated(client_frame(0xc2, body), "binary(Größe Größe Größe Größe)");
+  expect_inflated(client_frame(0x81, "plain") + client_frame(0xc1, body) + client_frame(0x81, "x"),
+                  "text(plain)" + text + "text(x)");
+  // RFC 7692 section 6.1: cut anywhere, also where nothing is left for a frame.
+  for (std::size_t cut = 0; cut <= body.size(); ++cut)
+    expect_inflated(client_frame(0x41, body.substr(0, cut)) + client_frame(0x89, "p") +
+                        client_frame(0x00, "") + client_frame(0x80, body.substr(cut)),
+                    "ping(p)" + text);
+}
+
+TEST(WebsocketParser, RefusesRsv1WhereItMeansNothing) {
+  const std::string body = deflated("Hello");
+  expect_in_every_split(client_frame(0xc1, body), "failed(1002)");  // not negotiated
+  expect_inflated(client_frame(0x41, body) + client_frame(0xc0, ""), "failed(1002)");
+  expect_inflated(client_frame(0x01, "He") + client_frame(0xc0, "llo"), "failed(1002)");
+  expect_inflated(client_frame(0xc0, body), "failed(1002)");
+  for (const unsigned opcode : {0x8U, 0x9U, 0xaU})
+    expect_inflated(client_frame(0xc0 | opcode, ""), "failed(1002)");
+  for (const unsigned bits : {0x20U, 0x10U, 0x60U, 0x50U, 0x70U})
+    expect_inflated(client_frame(0x81 | bits, body), "failed(1002)");
+}
+
+TEST(WebsocketParser, RefusesWhatDoesNotInflate) {
+  expect_inflated(client_frame(0xc1, "\x06"), "failed(1007)");
+  expect_inflated(client_frame(0xc1, ""), "failed(1007)");
+  expect_inflated(client_frame(0xc1, deflated("Hello").substr(1)), "failed(1007)");
+  expect_inflated(client_frame(0xc1, deflated("Hello") + "x"), "failed(1007)");
+}
+
+TEST(WebsocketParser, ChecksTheUtf8OfWhatItInflated) {
+  expect_inflated(client_frame(0xc1, deflated("ab\xff")), "failed(1007)");
+  expect_inflated(client_frame(0xc1, deflated("ab\xc3")), "failed(1007)");  // within a character
+  expect_inflated(client_frame(0xc2, deflated("ab\xff")), "binary(ab\xff)");
+  // At once: the message is not over.
+  expect_inflated(client_frame(0x41, deflated("ab\xff")), "failed(1007)");
+}
+
+TEST(WebsocketParser, LimitsTheInflatedMessage) {
+  const WebsocketLimits limits{100, 10};
+  expect_inflated(client_frame(0xc2, deflated(std::string(100, 'x'))),
+                  "binary(" + std::string(100, 'x') + ")", limits);
+  expect_inflated(client_frame(0xc2, deflated(std::string(101, 'x'))), "failed(1009)", limits);
+  expect_inflated(client_frame(0xc2, deflated(std::string(1 << 20, 'x')).substr(0, 120)),
+                  "failed(1009)", limits);
+}
+
+TEST(WebsocketParser, LimitsTheCompressedMessageToWhatTheInflatedOneMayTake) {
+  const WebsocketLimits limits{100, 10};
+  const std::size_t most = compressed_bytes_max(100);
+  // Blocks that are empty say nothing, in any number.
+  std::string body;
+  while (body.size() + 5 <= most - 1) body += "\x00\x00\x00\xff\xff"s;
+  body += '\0';
+  expect_inflated(client_frame(0xc2, body), "binary()", limits);
+  expect_inflated(client_header(0xc2, most + 1, 2), "failed(1009)", limits);
+  expect_inflated(client_frame(0x42, body) + client_frame(0x80, std::string(most, '\0')),
+                  "failed(1009)", limits);
+}
+
+TEST(WebsocketParser, KeepsNothingOfAMessageForTheNext) {
+  const std::string body = deflated("Hello Hello");
+  WebsocketParser parser(kLimits, 15);
+  std::string seen;
+  for (int i = 0; i < 3; ++i) feed(parser, client_frame(0xc1, body), seen);
+  EXPECT_EQ(seen, "text(Hello Hello)text(Hello Hello)text(Hello Hello)");
+  EXPECT_TRUE(parser.is_between_messages());
 }
 
 }  // namespace
