@@ -54,11 +54,12 @@ template <Encoding encoding>
 void frame_encode(benchmark::State& state) {
   const Event event = event_of(static_cast<std::size_t>(state.range(0)));
   const Epoch epoch = "0123abcd";
-  std::string scratch;
+  ShardMetrics metrics;
+  Encoder encoder(256, metrics);
   auto batch = std::make_shared<Batch>();
   for (auto _ : state) {
     if (batch->frames() == 1'024) batch = std::make_shared<Batch>();
-    append_frame(encoding, event, epoch, *batch, scratch);
+    encoder.append_frame(encoding, event, epoch, *batch);
   }
   state.SetItemsProcessed(state.iterations());
 }

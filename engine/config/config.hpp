@@ -23,6 +23,8 @@ struct ListenConfig {
   std::vector<std::string> allowed_origins;  // exact, scheme://host[:port]; empty: same origin only
   std::uint32_t connections_max = 10'000;    // per daemon; beyond it connections are closed at once
   std::uint32_t connections_per_address_max = 10'000;
+  bool compression = false;                // permessage-deflate, for clients that offer it
+  std::uint32_t compress_bytes_min = 256;  // smaller messages go out as they are
 };
 
 struct EngineConfig {

@@ -78,6 +78,10 @@ constexpr Setting<Config> kSettings[] = {
      range(1, 10'000'000),
      "connections from one address, IPv6 by /64; one more is closed at once. A unix socket has no "
      "address; behind a proxy all have the proxy's"},
+    {"listen", "compression", in<kListen, &L::compression>, kSwitch,
+     "permessage-deflate for WebSocket clients that offer it; event streams stay as they are"},
+    {"listen", "compress_bytes_min", in<kListen, &L::compress_bytes_min>, range(0, kGiB),
+     "smaller messages are not compressed"},
 
     {"engine", "shards", in<kEngine, &E::shards>, range(0, 256),
      "threads that serve connections; 0: as many as the process may use CPUs"},

@@ -30,6 +30,7 @@ Audience::Audience(const Config& config, Mesh& mesh, ShardMetrics& metrics)
       mesh_(mesh),
       metrics_(metrics),
       replies_(std::make_shared<Batch>()),
+      encoder_(config.listen.compress_bytes_min, metrics),
       home_positions_(mesh.shards()) {}
 
 void Audience::open(Session& session) {

@@ -163,7 +163,7 @@ class Audience final {
   std::vector<std::shared_ptr<Batch>> batches_;
   std::shared_ptr<Batch> replies_;
   std::vector<MissedBatch> missed_;
-  std::string scratch_;
+  Encoder encoder_;
   std::size_t subscriptions_ = 0;
   std::vector<Position> home_positions_;
   Position complete_;

@@ -71,9 +71,9 @@ void Audience::flush_room(Channel& channel) {
     Batch& batch = *batches_.back();
     for (const Channel::Pending& pending : channel.pending) {
       if (pending.event)
-        append_frame(encoding, *pending.event, channel.epoch, batch, scratch_);
+        encoder_.append_frame(encoding, *pending.event, channel.epoch, batch);
       else
-        append_frame(encoding, *pending.notice, batch);
+        encoder_.append_frame(encoding, *pending.notice, batch);
     }
     if (channel.settings->slow_policy != SlowPolicy::disconnect) label(channel, encoding, batch);
     metrics_.batches.add();
@@ -146,7 +146,7 @@ void Audience::send_missed(Session& session, const Channel& channel, const Subsc
   if (cached == missed_.end()) {
     auto batch = std::make_shared<Batch>();
     for (const EventRef& event : *mail.missed)
-      append_frame(session.encoding, *event, mail.at.epoch, *batch, scratch_);
+      encoder_.append_frame(session.encoding, *event, mail.at.epoch, *batch);
     if (channel.settings->slow_policy != SlowPolicy::disconnect)
       label(channel, session.encoding, mail.missed, *batch);
     metrics_.frames_encoded.add(batch->frames());

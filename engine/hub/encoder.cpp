@@ -24,18 +24,21 @@ protocol::GapReason reason_of(GapMail::Reason reason) {
 
 }  // namespace
 
-void append_frame(Encoding encoding, const Event& event, const Epoch& epoch, Batch& batch,
-                  std::string& scratch) {
-  scratch.clear();
-  protocol::append_event(scratch, event);
+void Encoder::append_frame(Encoding encoding, const Event& event, const Epoch& epoch,
+                           Batch& batch) {
+  json_.clear();
+  protocol::append_event(json_, event);
   switch (encoding) {
     case Encoding::native:
-      wire::append_frame(batch.bytes(), wire::WebsocketOpcode::text, scratch);
+      wire::append_frame(batch.bytes(), wire::WebsocketOpcode::text, json_);
+      break;
+    case Encoding::native_deflate:
+      append_deflated(json_, batch);
       break;
     case Encoding::sse: {
       std::optional<Position> position;
       if (event.offset != 0) position = Position{epoch, event.offset};
-      wire::append_sse_event(batch.bytes(), position, event.type, scratch);
+      wire::append_sse_event(batch.bytes(), position, event.type, json_);
       break;
     }
   }
@@ -45,6 +48,7 @@ void append_frame(Encoding encoding, const Event& event, const Epoch& epoch, Bat
 void append_frame(Encoding encoding, const Notice& notice, Batch& batch) {
   switch (encoding) {
     case Encoding::native:
+    case Encoding::native_deflate:
       wire::append_frame(batch.bytes(), wire::WebsocketOpcode::text, notice.json);
       break;
     case Encoding::sse:
@@ -52,6 +56,17 @@ void append_frame(Encoding encoding, const Notice& notice, Batch& batch) {
       break;
   }
   batch.end_frame();
+}
+
+void Encoder::append_frame(Encoding encoding, const Notice& notice, Batch& batch) {
+  if (encoding != Encoding::native_deflate) return ringcast::append_frame(encoding, notice, batch);
+  append_deflated(notice.json, batch);
+  batch.end_frame();
+}
+
+void Encoder::append_deflated(std::string_view json, Batch& batch) {
+  if (deflater_.append_frame(batch.bytes(), wire::WebsocketOpcode::text, json))
+    metrics_.frames_compressed.add();
 }
 
 Notice notice_of(const EpochMail& mail) {

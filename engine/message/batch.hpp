@@ -15,8 +15,8 @@
 namespace ringcast {
 
 // How an event looks on the wire. One frame is made per encoding in use, never per connection.
-enum class Encoding : std::uint8_t { native, sse };
-inline constexpr std::size_t kEncodings = 2;
+enum class Encoding : std::uint8_t { native, native_deflate, sse };
+inline constexpr std::size_t kEncodings = 3;
 
 // What may happen to the frames of a batch while they wait behind a blocked socket. Only batches of
 // rooms whose slow_policy drops something have them.

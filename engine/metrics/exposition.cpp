@@ -77,6 +77,8 @@ constexpr Row<S, Counter> kShardCounters[] = {
      &S::slow_conflated},
     {"ringcast_frames_encoded_total", "Frames encoded, once for all their subscribers.",
      &S::frames_encoded},
+    {"ringcast_frames_compressed_total", "Of these, those that permessage-deflate made smaller.",
+     &S::frames_compressed},
     {"ringcast_batches_total", "Batches of frames made.", &S::batches},
     {"ringcast_deliveries_total", "Events handed to connections.", &S::deliveries},
     {"ringcast_sends_total", "Sends to sockets.", &S::sends},

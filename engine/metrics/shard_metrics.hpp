@@ -61,6 +61,7 @@ struct alignas(64) ShardMetrics {
 
   // Out.
   Counter frames_encoded;
+  Counter frames_compressed;
   Counter batches;
   Counter deliveries;
   Counter sends;

@@ -19,6 +19,7 @@ Connections::Connections(const Services& services, io::Ring& ring, Hub& hub, Sha
       native_peer_(std::make_unique<NativePeer>(*this)),
       sse_peer_(std::make_unique<SsePeer>(*this)),
       timers_(2 * services.config.listen.connections_max + 16),
+      echo_deflater_(services.config.listen.compress_bytes_min),
       now_(clock.now()) {}
 
 // The loop ends with its connections: at a stop's deadline some may be left.
@@ -218,13 +219,7 @@ bool Connections::websocket_event(Connection& connection, const wire::WebsocketE
       if (ending) return true;
       metrics_.messages_received.add();
       if (connection.mode == Connection::Mode::echo) {
-        scratch_.clear();
-        wire::append_frame(scratch_,
-                           event.kind == wire::WebsocketEventKind::text
-                               ? wire::WebsocketOpcode::text
-                               : wire::WebsocketOpcode::binary,
-                           event.data);
-        write(connection, scratch_);
+        echo(connection, event);
       } else if (event.kind == wire::WebsocketEventKind::binary) {
         end(connection, CloseReason::unsupported_data);
       } else {
@@ -259,6 +254,17 @@ bool Connections::websocket_event(Connection& connection, const wire::WebsocketE
   return false;
 }
 
+void Connections::echo(Connection& connection, const wire::WebsocketEvent& event) {
+  const auto opcode = event.kind == wire::WebsocketEventKind::text ? wire::WebsocketOpcode::text
+                                                                   : wire::WebsocketOpcode::binary;
+  scratch_.clear();
+  if (connection.session.encoding == Encoding::native_deflate)
+    echo_deflater_.append_frame(scratch_, opcode, event.data);
+  else
+    wire::append_frame(scratch_, opcode, event.data);
+  write(connection, scratch_);
+}
+
 void Connections::write(Connection& connection, std::string_view octets) {
   hub_.audience().reply(connection.session, octets);
 }
@@ -275,11 +281,16 @@ void Connections::end(Connection& connection, CloseReason reason) {
 
 void Connections::finish(Connection& connection) { end(connection, CloseReason::normal); }
 
-void Connections::become_websocket(Connection& connection, Connection::Mode mode, Instant now) {
+void Connections::become_websocket(Connection& connection, Connection::Mode mode,
+                                   const std::optional<wire::DeflateTerms>& deflate, Instant now) {
   connection.mode = mode;
-  connection.websocket = std::make_unique<wire::WebsocketParser>(services_.websocket_limits);
+  std::optional<unsigned> inflate_window_bits;
+  if (deflate) inflate_window_bits = deflate->inflate_window_bits();
+  connection.websocket =
+      std::make_unique<wire::WebsocketParser>(services_.websocket_limits, inflate_window_bits);
   connection.session.peer = native_peer_.get();
-  connection.session.encoding = Encoding::native;
+  connection.session.encoding =
+      deflate && deflate->reads_shared_frames() ? Encoding::native_deflate : Encoding::native;
   connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
   metrics_.websockets_opened.add();
   arm_alive(connection);

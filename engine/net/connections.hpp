@@ -17,6 +17,8 @@
 #include "metrics/shard_metrics.hpp"
 #include "net/connection.hpp"
 #include "net/services.hpp"
+#include "wire/deflate.hpp"
+#include "wire/deflate_offer.hpp"
 
 namespace ringcast {
 
@@ -57,7 +59,8 @@ class Connections final {
   void end(Connection& connection, CloseReason reason);
   // Ends it when what was written is out.
   void finish(Connection& connection);
-  void become_websocket(Connection& connection, Connection::Mode mode, Instant now);
+  void become_websocket(Connection& connection, Connection::Mode mode,
+                        const std::optional<wire::DeflateTerms>& deflate, Instant now);
   void become_sse(Connection& connection, Instant now);
   // An HTTP request was answered: goes on with what was read behind it.
   void answered(Connection& connection);
@@ -91,6 +94,7 @@ class Connections final {
   void read_http(Connection& connection, std::span<char> bytes, Instant now);
   void read_websocket(Connection& connection, std::span<char> bytes);
   bool websocket_event(Connection& connection, const wire::WebsocketEvent& event);
+  void echo(Connection& connection, const wire::WebsocketEvent& event);
   void peer_ended(Connection& connection);
   void refuse_http(Connection& connection, const wire::HttpError& error);
   void arm_http_timer(Connection& connection, Instant now);
@@ -122,6 +126,7 @@ class Connections final {
   std::vector<Session*> flushing_;
   std::vector<io::SocketId> answered_;
   std::string scratch_;
+  wire::Deflater echo_deflater_;
   std::array<log::Limiter, kErrcs> error_lines_;
   std::array<log::Limiter, kCloseReasonsMax> close_lines_;
   log::Limiter connections_max_lines_;

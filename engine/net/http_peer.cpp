@@ -117,10 +117,12 @@ void HttpPeer::upgrade(Connection& connection, const wire::HttpRequest& request,
     }
     connections_.hub().audience().identify(session, std::move(*identity));
   }
+  wire::WebsocketOffer offer = handshake.offer();
+  if (!services.config.listen.compression) offer.deflate.reset();
   std::string out;
-  wire::append_switching_protocols(out, handshake.offer());
+  wire::append_switching_protocols(out, offer);
   connections_.write(connection, out);
-  connections_.become_websocket(connection, mode, connections_.now());
+  connections_.become_websocket(connection, mode, offer.deflate, connections_.now());
 }
 
 void HttpPeer::sse(Connection& connection, const wire::HttpRequest& request) {

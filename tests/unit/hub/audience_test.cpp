@@ -447,6 +447,101 @@ TEST_F(AudienceTest, StreamsAndSocketsOfOneRoomGetTheirOwnEncoding) {
   EXPECT_NE(stream.wire.find(".1\n"), std::string::npos) << "id: epoch.offset";
 }
 
+class CompressionTest : public AudienceTest {
+ protected:
+  Client& join_compressed(std::string user = {}, std::optional<Position> recover = {}) {
+    Client& client = world_.connect(0, std::move(user), Encoding::native_deflate);
+    EXPECT_TRUE(client.subscribe("room:1", std::move(recover)).ok());
+    world_.settle();
+    return client;
+  }
+  static std::string text(std::size_t bytes) { return '"' + std::string(bytes, 'x') + '"'; }
+};
+
+TEST_F(CompressionTest, OneCompressedFrameServesAllWhoNegotiatedIt) {
+  Client& plain = join("room:1");
+  std::vector<Client*> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(&join_compressed());
+  for (Client* client : clients) client->take();
+  const auto frames = world_.metrics(0).frames_encoded.value();
+  ASSERT_TRUE(plain.publish("room:1", text(500)).ok());
+  world_.settle();
+  EXPECT_EQ(world_.metrics(0).frames_encoded.value(), frames + 2) << "one for each encoding";
+  EXPECT_EQ(world_.metrics(0).frames_compressed.value(), 1U);
+  EXPECT_EQ(world_.metrics(0).deliveries.value(), 11U);
+  EXPECT_GT(plain.wire.size(), std::size_t{500});
+  EXPECT_EQ(events_of(plain.take()), (Events{"1:" + text(500)}));
+  const std::string wire = clients[0]->wire;
+  EXPECT_LT(wire.size(), std::size_t{300});
+  for (Client* client : clients) {
+    EXPECT_EQ(client->wire, wire);
+    EXPECT_EQ(events_of(client->take()), (Events{"1:" + text(500)}));
+  }
+}
+
+TEST_F(CompressionTest, NothingIsCompressedForThoseWhoHaveNotNegotiatedIt) {
+  Client& plain = join("room:1");
+  ASSERT_TRUE(plain.publish("room:1", text(500)).ok());
+  world_.settle();
+  EXPECT_EQ(world_.metrics(0).frames_compressed.value(), 0U);
+}
+
+TEST_F(CompressionTest, SmallMessagesAndAnswersStayAsTheyAre) {
+  Client& client = join_compressed();
+  client.take();
+  publish(client, 1, 1);
+  EXPECT_EQ(world_.metrics(0).frames_compressed.value(), 0U);
+  EXPECT_EQ(events_of(client.take()), (Events{"1:1"}));
+}
+
+TEST_F(CompressionTest, CompressedFramesKnowWhoIsExcluded) {
+  Client& ada = join_compressed("ada");
+  Client& bob = join_compressed("bob");
+  ada.take();
+  bob.take();
+  PublishAsk not_for_ada;
+  not_for_ada.exclude_user = "ada";
+  ASSERT_TRUE(bob.publish("room:1", text(300)).ok());
+  ASSERT_TRUE(bob.publish("room:1", text(301), not_for_ada).ok());
+  ASSERT_TRUE(bob.publish("room:1", text(302)).ok());
+  world_.settle();
+  EXPECT_EQ(events_of(ada.take()), (Events{"1:" + text(300), "3:" + text(302)}));
+  EXPECT_EQ(events_of(bob.take()), (Events{"1:" + text(300), "2:" + text(301), "3:" + text(302)}));
+}
+
+TEST_F(CompressionTest, ASlowSocketGetsWholeCompressedFrames) {
+  for (std::size_t window = 0; window < 300; window += 7) {
+    Client& client = join_compressed();
+    client.take();
+    client.window = window;
+    Client& publisher = world_.connect(0);
+    ASSERT_TRUE(publisher.publish("room:1", text(300)).ok());
+    ASSERT_TRUE(publisher.publish("room:1", text(301)).ok());
+    world_.settle();
+    client.window = SIZE_MAX;
+    client.unblock();
+    world_.settle();
+    EXPECT_EQ(events_of(client.take()).size(), 2U) << window;
+    client.close();
+    publisher.close();
+  }
+}
+
+TEST_F(CompressionTest, MissedEventsAreCompressedOnceForAReconnectStorm) {
+  Client& publisher = join("room:1");
+  for (std::size_t i = 0; i < 3; ++i) ASSERT_TRUE(publisher.publish("room:1", text(300 + i)).ok());
+  world_.settle();
+  const Epoch epoch = publisher.published[0].outcome.value().epoch;
+  std::vector<Client*> storm;
+  for (int i = 0; i < 5; ++i) {
+    storm.push_back(&world_.connect(0, {}, Encoding::native_deflate));
+    ASSERT_TRUE(storm.back()->subscribe("room:1", Position{epoch, 0}).ok());
+  }
+  world_.settle();
+  EXPECT_EQ(world_.metrics(0).frames_compressed.value(), 3U);
+  for (Client* client : storm) EXPECT_EQ(events_of(client->take()).size(), 3U);
+}
+
 TEST_F(AudienceTest, ClosingInMidTickLeavesNothingBehind) {
   Client& first = join("room:1", "ada");
   Client& second = join("room:1", "ada");

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "protocol/native_frames.hpp"
+#include "wire/deflate.hpp"
 #include "wire/websocket_frame.hpp"
 
 namespace ringcast {
@@ -55,7 +56,8 @@ Seen decode(std::string_view json) {
 std::optional<std::string> take_frame(std::string& wire) {
   if (wire.size() < 2) return std::nullopt;
   const auto octet = [&](std::size_t at) { return static_cast<std::uint8_t>(wire[at]); };
-  EXPECT_EQ(octet(0), 0x81) << "not the begin of a text frame: the stream is cut";
+  const bool compressed = octet(0) == 0xc1;
+  EXPECT_TRUE(octet(0) == 0x81 || compressed) << "not the begin of a text frame: the stream is cut";
   std::uint64_t size = octet(1);
   std::size_t header = 2;
   if (size >= 126) {
@@ -68,7 +70,12 @@ std::optional<std::string> take_frame(std::string& wire) {
   if (wire.size() < header + size) return std::nullopt;
   std::string json = wire.substr(header, size);
   wire.erase(0, header + size);
-  return json;
+  if (!compressed) return json;
+  std::string inflated;
+  wire::Inflater inflater(wire::kDeflateWindowBits);
+  EXPECT_EQ(inflater.feed(json, inflated, 1 << 20), wire::Inflater::Verdict::ok);
+  EXPECT_EQ(inflater.finish(inflated, 1 << 20), wire::Inflater::Verdict::ok);
+  return inflated;
 }
 
 }  // namespace

@@ -68,6 +68,7 @@ class Simulation {
  private:
   static Config config(std::mt19937& random) {
     Config config = World::config();
+    config.listen.compress_bytes_min = static_cast<std::uint32_t>(random() % 300);
     config.engine.mailbox_max = 4 + static_cast<std::uint32_t>(random() % 60);
     config.engine.stall_ms = 50;
     for (const char* name : {"*", "tenant"}) {
@@ -85,12 +86,13 @@ class Simulation {
   std::string any_user() { return below(3) == 0 ? "" : fmt::format("u{}", below(4)); }
 
   std::string any_key() { return below(3) == 0 ? "" : fmt::format("k{}", below(3)); }
+  Encoding any_encoding() { return below(2) == 0 ? Encoding::native : Encoding::native_deflate; }
 
   void connect() {
     Reader reader;
     reader.user = any_user();
     const auto shard = static_cast<std::uint32_t>(below(world_.shards()));
-    reader.client = &world_.connect(shard, reader.user);
+    reader.client = &world_.connect(shard, reader.user, any_encoding());
     readers_.push_back(std::move(reader));
   }
 
@@ -147,7 +149,7 @@ class Simulation {
     look();
     reader.client->close();
     const auto shard = static_cast<std::uint32_t>(below(world_.shards()));
-    reader.client = &world_.connect(shard, reader.user);
+    reader.client = &world_.connect(shard, reader.user, any_encoding());
     for (auto& [room, follower] : reader.rooms) {
       const bool was = follower.joined || follower.asked;
       follower.joined = follower.asked = false;
