@@ -78,11 +78,10 @@ std::string rows_of(std::size_t bytes, unsigned seed) {
   const auto word = [&] { return kWords[random() % std::size(kWords)]; };
   std::string json = "[";
   while (json.size() + 150 < bytes)
-    json += fmt::format(
-        R"({{"id":{},"title":"{} {} {}","status":"{}","amount":{}.{:02},)"
-        R"("updatedAt":"2026-11-{:02}T{:02}:{:02}:00Z"}},)",
-        random() % 1'000'000, word(), word(), word(), word(), random() % 10'000, random() % 100,
-        1 + random() % 28, random() % 24, random() % 60);
+    json += fmt::format(R"({{"id":{},"title":"{} {} {}","status":"{}","amount":{}.{:02},)"
+                        R"("updatedAt":"2026-11-{:02}T{:02}:{:02}:00Z"}},)",
+                        random() % 1'000'000, word(), word(), word(), word(), random() % 10'000,
+                        random() % 100, 1 + random() % 28, random() % 24, random() % 60);
   json += "\"";
   while (json.size() + 2 < bytes) (json += word()) += ' ';
   return json.substr(0, bytes - 2) + "\"]";
