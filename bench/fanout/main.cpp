@@ -88,6 +88,18 @@ std::string show(const OutboxFigures& f, const Settings& settings) {
       f.p999_ms, f.max_ms);
 }
 
+std::string show(const RestartFigures& f) {
+  fmt::print(
+      "{} subscribers, {} recovered, {} rows each, {} repeated; ms from the stop: listening "
+      "{:.0f}, "
+      "all subscribed {:.0f}, all caught up {:.0f}\n",
+      f.subscribers, f.recovered, f.rows, f.repeated, f.away_ms, f.subscribed_ms, f.caught_up_ms);
+  return fmt::format(
+      R"({{"subscribers":{},"recovered":{},"rows":{},"repeated":{},"away_ms":{:.1f},)"
+      R"("subscribed_ms":{:.1f},"caught_up_ms":{:.1f}}})",
+      f.subscribers, f.recovered, f.rows, f.repeated, f.away_ms, f.subscribed_ms, f.caught_up_ms);
+}
+
 int run(const std::string& question, const Settings& settings, const fs::path& out) {
   const std::string machine = machine_json();
   fmt::print("{}\n", machine);
@@ -100,6 +112,10 @@ int run(const std::string& question, const Settings& settings, const fs::path& o
     const auto figures = slow(settings);
     if (!figures) return fmt::print(stderr, "slow: {}\n", figures.error().detail), 1;
     results = figures.value();
+  } else if (question == "restart") {
+    const auto figures = restart(settings);
+    if (!figures) return fmt::print(stderr, "restart: {}\n", figures.error().detail), 1;
+    results = show(figures.value());
   } else {
     const auto figures = outbox(settings);
     if (!figures) return fmt::print(stderr, "outbox: {}\n", figures.error().detail), 1;
@@ -119,8 +135,8 @@ int main(int argc, char** argv) {
   std::string question = "fanout";
   std::string out;
   CLI::App app("what a delivery costs, and how long it takes");
-  app.add_option("question", question, "fanout, outbox or slow")
-      ->check(CLI::IsMember({"fanout", "outbox", "slow"}));
+  app.add_option("question", question, "fanout, outbox, restart or slow")
+      ->check(CLI::IsMember({"fanout", "outbox", "restart", "slow"}));
   app.add_option("--server", settings.server, "the ringcastd to measure");
   app.add_option("--store", settings.store, "outbox: sqlite:PATH or postgresql://...");
   app.add_option("--subscribers", settings.subscribers);

@@ -50,4 +50,16 @@ struct OutboxFigures {
 };
 Result<OutboxFigures> outbox(const Settings& settings);
 
+// Times from the moment when the daemon was told to stop.
+struct RestartFigures {
+  std::size_t subscribers = 0;  // who lost their connection, which is all
+  std::size_t recovered = 0;    // of them, were told that nothing is missing
+  std::uint64_t rows = 0;       // all of which everybody got
+  std::uint64_t repeated = 0;   // deliveries that a client drops by their position
+  double away_ms = 0;           // until the next daemon listened
+  double subscribed_ms = 0;     // until the last one was subscribed again
+  double caught_up_ms = 0;      // until the last one had every row committed meanwhile
+};
+Result<RestartFigures> restart(const Settings& settings);
+
 }  // namespace ringcast::bench

@@ -15,11 +15,13 @@
 namespace ringcast::bench {
 
 Result<ServerProcess> ServerProcess::start(const std::string& binary, const std::string& store,
-                                           const std::vector<std::string>& more) {
+                                           const std::vector<std::string>& more,
+                                           std::uint16_t port) {
   int output[2];
   if (::pipe(output) != 0) return {Errc::unavailable, "pipe() failed"};
-  std::vector<std::string> arguments{binary,    "dev", "--listen",    "127.0.0.1:0",
-                                     "--store", store, "--log-level", "error"};
+  std::vector<std::string> arguments{
+      binary,    "dev", "--listen",    fmt::format("127.0.0.1:{}", port),
+      "--store", store, "--log-level", "error"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());

@@ -11,13 +11,13 @@
 
 namespace ringcast::bench {
 
-// Started with `ringcastd dev`, on a free port, with a state folder that goes with it. Stopped and
+// Started with `ringcastd dev`, with a state folder that goes with it. Stopped and
 // waited for by the destructor. Thread: its owner's.
 class ServerProcess {
  public:
-  // `more` are further arguments. Waits for the first line of its output.
+  // `more` are further arguments; port 0: a free one. Waits for the first line of its output.
   static Result<ServerProcess> start(const std::string& binary, const std::string& store,
-                                     const std::vector<std::string>& more);
+                                     const std::vector<std::string>& more, std::uint16_t port = 0);
   ServerProcess(ServerProcess&& other) noexcept;
   ServerProcess& operator=(ServerProcess&&) = delete;
   ~ServerProcess();
