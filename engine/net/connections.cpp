@@ -284,10 +284,9 @@ void Connections::finish(Connection& connection) { end(connection, CloseReason::
 void Connections::become_websocket(Connection& connection, Connection::Mode mode,
                                    const std::optional<wire::DeflateTerms>& deflate, Instant now) {
   connection.mode = mode;
-  std::optional<unsigned> inflate_window_bits;
-  if (deflate) inflate_window_bits = deflate->inflate_window_bits();
-  connection.websocket =
-      std::make_unique<wire::WebsocketParser>(services_.websocket_limits, inflate_window_bits);
+  using Compression = wire::WebsocketParser::Compression;
+  connection.websocket = std::make_unique<wire::WebsocketParser>(
+      services_.websocket_limits, deflate ? Compression::deflate : Compression::none);
   connection.session.peer = native_peer_.get();
   connection.session.encoding =
       deflate && deflate->reads_shared_frames() ? Encoding::native_deflate : Encoding::native;

@@ -34,8 +34,9 @@ Bytef* input_of(std::string_view bytes) {
 }  // namespace
 
 struct Inflater::Stream {
-  explicit Stream(unsigned window_bits) {
-    ensure(inflateInit2(&z, -static_cast<int>(window_bits)) == Z_OK, "inflateInit2 failed");
+  Stream() {
+    const int made = inflateInit2(&z, -static_cast<int>(kDeflateWindowBitsMax));
+    ensure(made == Z_OK, "inflateInit2 failed");
   }
   ~Stream() { inflateEnd(&z); }
   Stream(const Stream&) = delete;
@@ -43,7 +44,7 @@ struct Inflater::Stream {
   z_stream z{};
 };
 
-Inflater::Inflater(unsigned window_bits) : stream_(std::make_unique<Stream>(window_bits)) {}
+Inflater::Inflater() : stream_(std::make_unique<Stream>()) {}
 Inflater::~Inflater() = default;
 Inflater::Inflater(Inflater&&) noexcept = default;
 Inflater& Inflater::operator=(Inflater&&) noexcept = default;

@@ -12,10 +12,9 @@
 
 namespace ringcast::wire {
 
-// Window of what we send, and of what we let clients send where they leave it to us: their memory
-// and ours. More gains nothing at the sizes of events (docs/adr/0002-deflate.md).
+// Window of what we send. More gains nothing at the sizes of events (docs/adr/0002-deflate.md).
 inline constexpr unsigned kDeflateWindowBits = 12;
-inline constexpr unsigned kDeflateWindowBitsMax = 15;  // RFC 1951, and who negotiates nothing
+inline constexpr unsigned kDeflateWindowBitsMax = 15;  // RFC 1951
 
 // What one message of `bytes` may have in its compressed form: the worst that zlib makes of it
 // under any of its settings. What has more says nothing with it.
@@ -25,8 +24,9 @@ inline constexpr unsigned kDeflateWindowBitsMax = 15;  // RFC 1951, and who nego
 
 // One message, from its compressed octets in any pieces.
 //
-// Thread: its owner's. Lives while a message is in flight. Holds a window and 7 KiB, nothing of the
-// message. Gives out at most bytes_max octets and then fails, however much the message would be.
+// Thread: its owner's. Lives while a message is in flight. Holds 39 KiB with the largest window,
+// whatever a client may have agreed to: with a smaller one zlib's verdict depends on the pieces.
+// Gives out at most bytes_max octets and then fails, however much the message would be.
 class Inflater final {
  public:
   enum class Verdict : std::uint8_t {
@@ -35,7 +35,7 @@ class Inflater final {
     broken,     // no DEFLATE, or it ends within a block
   };
 
-  explicit Inflater(unsigned window_bits);
+  Inflater();
   ~Inflater();
   Inflater(Inflater&&) noexcept;
   Inflater& operator=(Inflater&&) noexcept;

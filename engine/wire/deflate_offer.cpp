@@ -94,10 +94,6 @@ std::optional<std::uint8_t> window_bits(std::string_view text) {
   return std::nullopt;
 }
 
-std::uint8_t at_most_ours(std::uint8_t bits) {
-  return std::min(bits, static_cast<std::uint8_t>(kDeflateWindowBits));
-}
-
 std::optional<DeflateTerms> terms_of(const Extension& offer) {
   if (offer.name != kName) return std::nullopt;
   DeflateTerms terms;
@@ -111,10 +107,8 @@ std::optional<DeflateTerms> terms_of(const Extension& offer) {
       if (value) return std::nullopt;
     } else if (name == "server_max_window_bits") {
       if (!bits) return std::nullopt;
-      terms.server_window_bits = at_most_ours(*bits);
-    } else if (name == "client_max_window_bits") {
-      terms.client_window_bits = at_most_ours(bits.value_or(kDeflateWindowBitsMax));
-    } else {
+      terms.server_window_bits = std::min(*bits, static_cast<std::uint8_t>(kDeflateWindowBits));
+    } else if (name != "client_max_window_bits") {  // lets us limit the client: no need to
       return std::nullopt;
     }
   }
@@ -125,11 +119,6 @@ std::optional<DeflateTerms> terms_of(const Extension& offer) {
 
 bool DeflateTerms::reads_shared_frames() const {
   return server_window_bits.value_or(kDeflateWindowBitsMax) >= kDeflateWindowBits;
-}
-
-unsigned DeflateTerms::inflate_window_bits() const {
-  // Never less than ours: who is told 8 may use 9, as zlib does.
-  return client_window_bits ? kDeflateWindowBits : kDeflateWindowBitsMax;
 }
 
 std::optional<DeflateTerms> choose_deflate(std::string_view offers) {
@@ -145,8 +134,6 @@ std::string deflate_answer(const DeflateTerms& terms) {
   answer += "; server_no_context_takeover; client_no_context_takeover";
   if (terms.server_window_bits)
     answer += "; server_max_window_bits=" + std::to_string(*terms.server_window_bits);
-  if (terms.client_window_bits)
-    answer += "; client_max_window_bits=" + std::to_string(*terms.client_window_bits);
   return answer;
 }
 

@@ -12,13 +12,10 @@ namespace ringcast::wire {
 // is to be good for all clients, and an idle connection is to hold no window.
 struct DeflateTerms {
   std::optional<std::uint8_t> server_window_bits;  // if the client has asked for a limit
-  std::optional<std::uint8_t> client_window_bits;  // if the client lets us set one
 
   // Can this client read what we compress for all? If not it gets plain frames, which are always
   // legal (RFC 7692 section 6), and may compress its own.
   [[nodiscard]] bool reads_shared_frames() const;
-  // The window that the client's messages need.
-  [[nodiscard]] unsigned inflate_window_bits() const;
 };
 
 // The first offer of this Sec-WebSocket-Extensions value that is legal, or nothing. An unknown,

@@ -76,10 +76,8 @@ std::optional<CloseReason> WebsocketParser::Pending::check_inflated(std::size_t 
   return std::nullopt;
 }
 
-WebsocketParser::WebsocketParser(const WebsocketLimits& limits,
-                                 std::optional<unsigned> inflate_window_bits)
-    : limits_(&limits),
-      inflate_window_bits_(static_cast<std::uint8_t>(inflate_window_bits.value_or(0))) {}
+WebsocketParser::WebsocketParser(const WebsocketLimits& limits, Compression compression)
+    : limits_(&limits), compression_(compression) {}
 WebsocketParser::~WebsocketParser() = default;
 WebsocketParser::WebsocketParser(WebsocketParser&&) noexcept = default;
 WebsocketParser& WebsocketParser::operator=(WebsocketParser&&) noexcept = default;
@@ -88,7 +86,7 @@ FrameContext WebsocketParser::context() const {
   FrameContext context;
   context.message_bytes_max = limits_->message_bytes_max;
   context.fragments_max = limits_->fragments_max;
-  context.may_compress = inflate_window_bits_ != 0;
+  context.may_compress = compression_ == Compression::deflate;
   if (pending_ && pending_->in_message) {
     context.in_message = true;
     context.compressed = pending_->inflater.has_value();
@@ -162,7 +160,7 @@ WebsocketEvent WebsocketParser::take_header(std::span<char>& input) {
   pending.payload_have = 0;
   if (!pending.frame.is_control()) {
     if (!pending.in_message) pending.message_opcode = pending.frame.opcode;
-    if (pending.frame.compressed) pending.inflater.emplace(inflate_window_bits_);
+    if (pending.frame.compressed) pending.inflater.emplace();
     pending.in_message = true;
     ++pending.fragments;
   }

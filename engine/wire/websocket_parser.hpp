@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -45,10 +44,11 @@ struct WebsocketEvent {
 // limit it has failed and takes nothing more.
 class WebsocketParser {
  public:
-  // `inflate_window_bits`: of clients that may compress; none: they may not.
+  // Has permessage-deflate been negotiated?
+  enum class Compression : std::uint8_t { none, deflate };
   explicit WebsocketParser(const WebsocketLimits& limits,
-                           std::optional<unsigned> inflate_window_bits = {});
-  explicit WebsocketParser(WebsocketLimits&&, std::optional<unsigned> = {}) = delete;
+                           Compression compression = Compression::none);
+  explicit WebsocketParser(WebsocketLimits&&, Compression = Compression::none) = delete;
   ~WebsocketParser();
   WebsocketParser(WebsocketParser&&) noexcept;
   WebsocketParser& operator=(WebsocketParser&&) noexcept;
@@ -77,7 +77,7 @@ class WebsocketParser {
 
   const WebsocketLimits* limits_;
   std::unique_ptr<Pending> pending_;
-  std::uint8_t inflate_window_bits_;  // 0: no message may be compressed
+  Compression compression_;
   bool ended_ = false;
 };
 

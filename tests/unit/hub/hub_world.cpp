@@ -72,7 +72,7 @@ std::optional<std::string> take_frame(std::string& wire) {
   wire.erase(0, header + size);
   if (!compressed) return json;
   std::string inflated;
-  wire::Inflater inflater(wire::kDeflateWindowBits);
+  wire::Inflater inflater;
   EXPECT_EQ(inflater.feed(json, inflated, 1 << 20), wire::Inflater::Verdict::ok);
   EXPECT_EQ(inflater.finish(inflated, 1 << 20), wire::Inflater::Verdict::ok);
   return inflated;

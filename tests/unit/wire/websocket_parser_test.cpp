@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <memory>
-#include <optional>
 #include <random>
 #include <vector>
 
@@ -56,8 +55,8 @@ void feed(WebsocketParser& parser, std::string_view piece, std::string& seen) {
 
 std::string outcome(const std::vector<std::string_view>& pieces,
                     const WebsocketLimits& limits = kLimits,
-                    std::optional<unsigned> inflate_window_bits = {}) {
-  WebsocketParser parser(limits, inflate_window_bits);
+                    WebsocketParser::Compression compression = {}) {
+  WebsocketParser parser(limits, compression);
   std::string seen;
   for (const std::string_view piece : pieces) feed(parser, piece, seen);
   if (!parser.ended() && !parser.is_between_messages()) seen += "...";
@@ -66,16 +65,15 @@ std::string outcome(const std::vector<std::string_view>& pieces,
 
 void expect_in_every_split(std::string_view bytes, std::string_view expected,
                            const WebsocketLimits& limits = kLimits,
-                           std::optional<unsigned> inflate_window_bits = {}) {
-  ASSERT_EQ(outcome({bytes}, limits, inflate_window_bits), expected);
+                           WebsocketParser::Compression compression = {}) {
+  ASSERT_EQ(outcome({bytes}, limits, compression), expected);
   std::vector<std::string_view> octets;
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
-    ASSERT_EQ(outcome({bytes.substr(0, cut), bytes.substr(cut)}, limits, inflate_window_bits),
-              expected)
+    ASSERT_EQ(outcome({bytes.substr(0, cut), bytes.substr(cut)}, limits, compression), expected)
         << cut;
     octets.push_back(bytes.substr(cut, 1));
   }
-  ASSERT_EQ(outcome(octets, limits, inflate_window_bits), expected) << "octet by octet";
+  ASSERT_EQ(outcome(octets, limits, compression), expected) << "octet by octet";
 }
 
 TEST(WebsocketParser, KnowsAllSixteenOpcodes) {
@@ -266,7 +264,7 @@ TEST(WebsocketParser, GivesTheSameForRandomFramesInRandomPieces) {
 
 void expect_inflated(std::string_view bytes, std::string_view expected,
                      const WebsocketLimits& limits = kLimits) {
-  expect_in_every_split(bytes, expected, limits, 12);
+  expect_in_every_split(bytes, expected, limits, WebsocketParser::Compression::deflate);
 }
 
 TEST(WebsocketParser, InflatesAMessageInOneFrameOrManyAndPlainOnesBetween) {
@@ -334,7 +332,7 @@ TEST(WebsocketParser, LimitsTheCompressedMessageToWhatTheInflatedOneMayTake) {
 
 TEST(WebsocketParser, KeepsNothingOfAMessageForTheNext) {
   const std::string body = deflated("Hello Hello");
-  WebsocketParser parser(kLimits, 15);
+  WebsocketParser parser(kLimits, WebsocketParser::Compression::deflate);
   std::string seen;
   for (int i = 0; i < 3; ++i) feed(parser, client_frame(0xc1, body), seen);
   EXPECT_EQ(seen, "text(Hello Hello)text(Hello Hello)text(Hello Hello)");
