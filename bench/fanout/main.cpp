@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "question.hpp"
+#include "receive.hpp"
 #include "slow.hpp"
 
 namespace ringcast::bench {
@@ -108,9 +109,9 @@ int run(const std::string& question, const Settings& settings, const fs::path& o
     const auto figures = fanout(settings);
     if (!figures) return fmt::print(stderr, "fanout: {}\n", figures.error().detail), 1;
     results = show(figures.value(), settings);
-  } else if (question == "slow") {
-    const auto figures = slow(settings);
-    if (!figures) return fmt::print(stderr, "slow: {}\n", figures.error().detail), 1;
+  } else if (question == "slow" || question == "receive") {
+    const auto figures = question == "slow" ? slow(settings) : receive(settings);
+    if (!figures) return fmt::print(stderr, "{}: {}\n", question, figures.error().detail), 1;
     results = figures.value();
   } else if (question == "restart") {
     const auto figures = restart(settings);
@@ -135,8 +136,8 @@ int main(int argc, char** argv) {
   std::string question = "fanout";
   std::string out;
   CLI::App app("what a delivery costs, and how long it takes");
-  app.add_option("question", question, "fanout, outbox, restart or slow")
-      ->check(CLI::IsMember({"fanout", "outbox", "restart", "slow"}));
+  app.add_option("question", question, "fanout, outbox, receive, restart or slow")
+      ->check(CLI::IsMember({"fanout", "outbox", "receive", "restart", "slow"}));
   app.add_option("--server", settings.server, "the ringcastd to measure");
   app.add_option("--store", settings.store, "outbox: sqlite:PATH or postgresql://...");
   app.add_option("--subscribers", settings.subscribers);

@@ -175,8 +175,11 @@ void Audience::subscribed(SubscribedMail&& mail) {
     for (auto& candidate : session->subscriptions)
       if (candidate.channel == channel && candidate.tag == mail.reply_to.tag && !candidate.joined)
         subscription = &candidate;
-  if (subscription == nullptr) {  // closed, or unsubscribed, before the answer came
+  if (subscription == nullptr) {  // closed, or its grant was lost, before the answer came
     leave_if_empty(*channel);
+    if (session == nullptr || session->closing) return;
+    mail.error = Error{Errc::conflict, "room: it was left before the answer came"};
+    session->peer->subscribed(*session, mail.reply_to.tag, mail);
     return;
   }
   if (mail.error) {
@@ -189,7 +192,10 @@ void Audience::subscribed(SubscribedMail&& mail) {
   channel->stored = mail.stored;
   join(*session, *subscription, *channel);
   session->peer->subscribed(*session, mail.reply_to.tag, mail);
-  if (mail.missed) send_missed(*session, *channel, mail);
+  // The peer may have had an unsubscribe waiting for its answer.
+  if (mail.missed && std::any_of(session->subscriptions.begin(), session->subscriptions.end(),
+                                 [&](const auto& s) { return s.channel == channel && s.joined; }))
+    send_missed(*session, *channel, mail);
 }
 
 void Audience::join(Session& session, Session::Subscription& subscription, Channel& channel) {

@@ -6,10 +6,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "hub/session.hpp"
 #include "io/ring.hpp"
 #include "io/timers.hpp"
+#include "protocol/native.hpp"
 #include "wire/http_request_parser.hpp"
 #include "wire/websocket_parser.hpp"
 
@@ -27,11 +30,18 @@ struct Connection {
     sse,     // an event stream; nothing is read
     ending,  // the last octets go out, then it closes; nothing is read
   };
+  // What a client says about a room whose subscribe is not answered yet.
+  struct Deferred {
+    std::string id;  // JSON text of the client's `id`; empty: none
+    std::variant<protocol::SubscribeRequest, protocol::UnsubscribeRequest> request;
+  };
   // A request that was asked of the hub, under the tag of its answer.
   struct Asked {
     std::uint64_t tag = 0;
-    std::string id;    // JSON text of the client's `id`; empty: none
+    std::string id;    // as above
     std::string room;  // of the answer, where it needs one
+    bool subscribes = false;
+    std::vector<Deferred> then;  // done when the answer is there
   };
 
   // From whom it came, as far as rules differ.

@@ -36,7 +36,7 @@ void NativePeer::message(Connection& connection, std::string_view text) {
 std::uint64_t NativePeer::remember(Connection& connection, std::string_view id,
                                    std::string_view room) {
   const std::uint64_t tag = connection.next_tag++;
-  connection.asked.push_front({tag, std::string(id), std::string(room)});
+  connection.asked.push_front({tag, std::string(id), std::string(room), false, {}});
   return tag;
 }
 
@@ -55,9 +55,26 @@ Connection::Asked NativePeer::take(Connection& connection, std::uint64_t tag) {
   return {};
 }
 
+// Answers come in the order of the questions: what is said about a room while its subscribe is on
+// its way waits for that answer. True: it waits, or was refused.
+template <class Request>
+bool NativePeer::defer(Connection& connection, std::string_view id, Request& ask) {
+  const auto open =
+      std::find_if(connection.asked.begin(), connection.asked.end(),
+                   [&](const auto& asked) { return asked.subscribes && asked.room == ask.room; });
+  if (open == connection.asked.end()) return false;
+  if (open->then.size() >= kDeferredMax)
+    error(connection, id, {Errc::rate_limited, "room: wait for the answer to its subscribe"});
+  else
+    open->then.push_back({std::string(id), std::move(ask)});
+  return true;
+}
+
 void NativePeer::request(Connection& connection, std::string_view id,
                          protocol::SubscribeRequest&& ask) {
+  if (defer(connection, id, ask)) return;
   const std::uint64_t tag = remember(connection, id, ask.room);
+  connection.asked.front().subscribes = true;
   auto asked =
       connections_.hub().subscribe(connection.session, tag, ask.room, std::move(ask.recover));
   if (asked) return;
@@ -67,6 +84,7 @@ void NativePeer::request(Connection& connection, std::string_view id,
 
 void NativePeer::request(Connection& connection, std::string_view id,
                          protocol::UnsubscribeRequest&& ask) {
+  if (defer(connection, id, ask)) return;
   if (auto done = connections_.hub().unsubscribe(connection.session, ask.room); !done)
     return error(connection, id, done.error());
   protocol::append_unsubscribed(json_, ask.room, {}, id);
@@ -137,11 +155,18 @@ void NativePeer::error(Connection& connection, std::string_view id, const Error&
 
 void NativePeer::subscribed(Session& session, std::uint64_t tag, const SubscribedMail& answer) {
   Connection& connection = connections_.of(session);
-  const Connection::Asked asked = take(connection, tag);
-  if (answer.error) return error(connection, asked.id, *answer.error);
-  protocol::SubscribedFrame frame{answer.room, answer.at.offset, answer.at.epoch, answer.recovered};
-  protocol::append_subscribed(json_, frame, asked.id);
-  write(connection);
+  Connection::Asked asked = take(connection, tag);
+  if (answer.error) {
+    error(connection, asked.id, *answer.error);
+  } else {
+    protocol::append_subscribed(
+        json_, {answer.room, answer.at.offset, answer.at.epoch, answer.recovered}, asked.id);
+    write(connection);
+  }
+  for (auto& next : asked.then) {
+    if (session.closing) return;
+    std::visit([&](auto& ask) { request(connection, next.id, std::move(ask)); }, next.request);
+  }
 }
 
 void NativePeer::published(Session& session, std::uint64_t tag, const PublishedMail& answer) {

@@ -19,6 +19,8 @@ class Connections;
 // is closed after errors_max answered errors.
 class NativePeer final : public Peer {
  public:
+  static constexpr std::size_t kDeferredMax = 64;  // behind one open subscribe
+
   explicit NativePeer(Connections& connections) : connections_(connections) {}
 
   // After the upgrade: says hello.
@@ -42,6 +44,8 @@ class NativePeer final : public Peer {
   void request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask);
   void error(Connection& connection, std::string_view id, const Error& error);
   std::uint64_t remember(Connection& connection, std::string_view id, std::string_view room);
+  template <class Request>
+  bool defer(Connection& connection, std::string_view id, Request& ask);
   void forget(Connection& connection, std::uint64_t tag);
   Connection::Asked take(Connection& connection, std::uint64_t tag);
   void write(Connection& connection);

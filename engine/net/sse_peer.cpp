@@ -49,7 +49,7 @@ void SsePeer::handle(Connection& connection, const wire::HttpRequest& request) {
   session.peer = this;
   session.encoding = Encoding::sse;
   const std::uint64_t tag = connection.next_tag++;
-  connection.asked.push_front({tag, {}, std::string(request.header("origin"))});
+  connection.asked.push_front({tag, {}, std::string(request.header("origin")), false, {}});
   auto asked = connections_.hub().subscribe(session, tag, rooms[0], std::move(recover));
   if (!asked) {
     connection.asked.clear();

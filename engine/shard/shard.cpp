@@ -107,6 +107,8 @@ void Shard::Loop::tick() {
   for (const io::IoEvent& event : events) {
     if (event.kind == io::EventKind::woken) metrics.wakeups.add();
     connections.handle(event, now);
+    // At once: a tick's events may ask more than mailbox_max, and nobody is slow here.
+    hub.handle_local(kMailPerTick, now);
   }
   drain(now);
   connections.run_timers(now);

@@ -144,10 +144,23 @@ def test_subscribe_and_unsubscribe_in_one_packet_leave_nothing(daemon, client):
     frames = [{"type": "subscribe", "room": "flip:1", "id": "s"}, {"type": "unsubscribe", "room": "flip:1", "id": "u"},
               {"type": "subscribe", "room": "flip:1", "id": "t"}]
     client.send(b"".join(encode_frame(TEXT, json.dumps(frame).encode()) for frame in frames))
-    client.receive("subscribed", id="t")
+    answers = [client.receive_next() for _ in frames]
+    assert [(answer["type"], answer["id"]) for answer in answers] == [
+        ("subscribed", "s"), ("unsubscribed", "u"), ("subscribed", "t")]
     daemon.publish("flip:1")
     client.events(1)
     assert [message for message in client.drain() if message["type"] == "note"] == []
+
+
+def test_what_waits_behind_a_subscribe_is_bounded(daemon, client):
+    from support.websocket_client import encode_frame
+
+    frames = [{"type": kind, "room": "flip:2"} for kind in ["subscribe", "unsubscribe"] * 33]
+    client.send(b"".join(encode_frame(TEXT, json.dumps(frame).encode()) for frame in frames))
+    answers = [client.receive_next() for _ in frames]
+    assert sum(answer["type"] == "subscribed" for answer in answers) >= 32
+    assert all(answer.get("code", "RATE_LIMITED") == "RATE_LIMITED" for answer in answers)
+    assert client.drain() == []
 
 
 def test_rooms_per_connection_max_on_both_sides(client):
