@@ -1,0 +1,96 @@
+"""The package as it is installed, and what its import costs: nothing that anybody could notice."""
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from support.daemon import ROOT
+
+DRIVERS = ["sqlite3", "psycopg", "asyncpg", "sqlalchemy", "aiosqlite", "pydantic", "msgspec"]
+
+
+def python(script, *arguments, interpreter=sys.executable, path=ROOT / "python"):
+    done = subprocess.run([interpreter, "-c", script, *arguments], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(path)})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_import_loads_nothing_else_and_starts_nothing():
+    assert python("import sys, threading; before = set(sys.modules); import ringcast;"
+                  " print(sorted(set(sys.modules) - before), threading.active_count())"
+                  ) == "['ringcast'] 1"
+
+
+def test_no_driver_is_loaded_before_the_application_does():
+    assert python("import sys, ringcast; ringcast.outbox.create_outbox_event;"
+                  f" print([name for name in {DRIVERS} if name in sys.modules])") == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AssertionError, match="AttributeError: .*'ringcast' has no attribute 'x'"):
+        python("import ringcast; ringcast.x")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that `pip install .` has filled, from a copy of what is in the tree."""
+    folder = tmp_path_factory.mktemp("installed")
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "python", source / "python")
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+                    "--no-build-isolation", "--no-deps", "--target", folder, source], check=True)
+    return folder
+
+
+def test_what_is_installed_is_the_package_with_its_types(installed):
+    def files(folder):
+        return {path.name for path in folder.iterdir() if path.is_file()}
+
+    assert files(installed / "ringcast") == files(ROOT / "python/ringcast")
+    assert "py.typed" in files(installed / "ringcast")
+
+
+WRITE = """
+import sqlite3, sys
+from ringcast import outbox
+fields = dict(tenant_id=sys.argv[2], aggregate_type="KitchenTask", aggregate_id="7",
+              event_type="kitchen.task.claimed", payload={"taskId": 7})
+db = sqlite3.connect(sys.argv[1], timeout=30)
+with db:
+    print(outbox.create_outbox_event(db, **fields))
+    outbox.create_outbox_events(db, [outbox.OutboxEvent(**fields)])
+modes = [dict(isolation_level=None)]
+if sys.version_info >= (3, 12):
+    modes.append(dict(autocommit=True))
+    with sqlite3.connect(sys.argv[1], timeout=30, autocommit=False) as db:
+        outbox.create_outbox_event(db, **fields)
+for mode in modes:
+    db = sqlite3.connect(sys.argv[1], timeout=30, **mode)
+    try:
+        outbox.create_outbox_event(db, **fields)
+        sys.exit("not refused")
+    except outbox.NotInTransactionError:
+        pass
+    db.execute("begin")
+    outbox.create_outbox_event(db, **fields)
+    db.execute("rollback")
+"""
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_each_python_writes(installed, sqlite, subscribe, tenant, version):
+    interpreter = f"python{version}"
+    try:
+        subprocess.run([interpreter, "-c", "import sqlite3"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"no {interpreter} with sqlite3 here")
+    client = subscribe(sqlite, f"tenant:{tenant}")
+    id = python(WRITE, sqlite.store.path, tenant, interpreter=interpreter, path=installed)
+    count = 3 if version >= "3.12" else 2
+    assert client.events(count)[0]["id"] == id
+    assert len(sqlite.rows(tenant)) == count
