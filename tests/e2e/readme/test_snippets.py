@@ -18,9 +18,12 @@ from support.waiting import DEADLINE_S, wait_until
 
 MODE = "dev"
 STORE = True
-# name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py.
+# name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py; `write-…` are
+# in test_writing_rows.py.
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
-          "dev"}
+          "dev",
+          "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
+          "write-sqlalchemy-async", "write-many"}
 
 
 def shell(text, folder, **environment):

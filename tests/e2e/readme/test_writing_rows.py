@@ -1,0 +1,64 @@
+"""Each script of docs/writing-rows.md changes the application's row and its event arrives."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from outbox.stores import admin_url, make_store
+from readme.snippets import snippet
+from support.daemon import ROOT
+from support.waiting import DEADLINE_S
+
+SCRIPTS = [("write-sqlite3", "sqlite", None), ("write-psycopg", "postgres", None),
+           ("write-asyncpg", "postgres", None),
+           ("write-sqlalchemy", "postgres", "postgresql+psycopg"),
+           ("write-sqlalchemy", "sqlite", "sqlite"),
+           ("write-sqlalchemy-async", "postgres", "postgresql+asyncpg")]
+
+
+def run(name, store, scheme):
+    where = store.url
+    if store.kind == "sqlite":
+        where = f"sqlite:///{store.path}" if scheme else str(store.path)
+    elif scheme:
+        where = where.replace("postgresql", scheme, 1)
+    subprocess.run([sys.executable, "-c", snippet(name), where], check=True, timeout=DEADLINE_S,
+                   env={**os.environ, "PYTHONPATH": str(ROOT / "python")})
+
+
+@pytest.fixture
+def store(request, tmp_path):
+    if request.param == "postgres" and not admin_url():
+        pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
+    one = make_store(request.param, tmp_path)
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def client(store, make_daemon, connect):
+    daemon = make_daemon(mode="dev", arguments=["--store", store.url]).wait_ready()
+    session = store.session()
+    session.execute("create table task(id integer primary key, employee text)")
+    session.execute("insert into task values (7, null)")
+    session.close()
+    client = connect(daemon=daemon)
+    client.subscribed("tenant:42")
+    return client
+
+
+@pytest.mark.parametrize("name, store, scheme", SCRIPTS, indirect=["store"])
+def test_the_change_and_its_event_are_committed(client, store, name, scheme):
+    run(name, store, scheme)
+    (event,) = client.events(1)
+    assert event["type"] == "kitchen.task.claimed"
+    assert event["data"]["payload"] == {"taskId": 7, "employeeId": "ann"}
+    assert store.query("select employee from task") == [("ann",)]
+
+
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_many_events_arrive(client, store):
+    run("write-many", store, None)
+    assert [event["data"]["payload"] for event in client.events(3)] == [
+        {"taskId": task, "employeeId": "ann"} for task in (7, 8, 9)]
