@@ -15,7 +15,7 @@ constexpr std::string_view kIntroduction =
     "octets; "
     "the unit of a time is the end of its key.\n\n"
     "`[[namespace]]` may stand any number of times, once for each name; "
-    "`--set namespace.NAME.key=value` sets a key of one. Without configuration the namespace "
+    "`--set namespace.NAME.key=value` sets a key of one. Unless `history` is set, the namespace "
     "`tenant` has `history = \"store\"` if there is a store, and `*` stands for all others.\n";
 
 template <class Target>

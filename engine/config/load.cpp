@@ -315,6 +315,11 @@ void Loader::read_override(std::string_view flag) {
 }
 
 LoadedConfig Loader::finish() && {
+  // To set one key of `tenant` is not to take its history away.
+  const bool stored = !out_.config.store.url.empty();
+  for (NamespaceConfig& row : out_.config.namespaces)
+    if (stored && row.name == "tenant" && !out_.origins.contains("namespace.tenant.history"))
+      row.history = HistoryKind::store;
   with_default_namespaces(out_.config);
   for (auto& problem : check_config(out_.config)) {
     if (const auto origin = out_.origins.find(problem.where); origin != out_.origins.end())

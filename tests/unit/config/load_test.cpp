@@ -42,6 +42,17 @@ TEST(LoadConfig, OfNothingIsTheDefaults) {
   EXPECT_EQ(loaded.config.namespaces.back().name, "*");
 }
 
+TEST(LoadConfig, AKeyOfTenantLeavesItsHistoryInTheStore) {
+  const auto loaded =
+      load_config({std::nullopt, {}, {"store.url=sqlite:x.db", "namespace.tenant.history_size=7"}});
+  EXPECT_EQ(text_of(loaded), "");
+  EXPECT_EQ(loaded.config.namespaces.front().history_size, 7U);
+  EXPECT_EQ(loaded.config.namespaces.front().history, HistoryKind::store);
+  const auto told =
+      load_config({std::nullopt, {}, {"store.url=sqlite:x.db", "namespace.tenant.history=memory"}});
+  EXPECT_EQ(told.config.namespaces.front().history, HistoryKind::memory);
+}
+
 TEST(LoadConfig, ReadsEveryKindOfValueFromAFile) {
   const auto loaded = from_file(R"(
 [listen]
