@@ -36,6 +36,11 @@ def delivery_row(title, entry):
             number(entry["anonymous_bytes"] / 1024, 1), counted(entry["syscalls"]), counted(entry["switches"])]
 
 
+def shards_row(title, entry):
+    row = delivery_row(title, entry)
+    return [row[0], row[1], number(entry.get("ratio_ringcast-io_uring"), 2), *row[4:]]
+
+
 def idle_row(title, entry):
     if "idle_cpu_us_per_s" not in entry:
         return [title, f"failed in {entry['failed']} of {entry['runs']} runs"] + [""] * 5
@@ -57,6 +62,8 @@ def table(head, rows):
 def scenario_text(name, results, titles):
     is_idle = any("idle_cpu_us_per_s" in entry for entry in results.values())
     head, row = (IDLE_HEAD, idle_row) if is_idle else (DELIVERY_HEAD, delivery_row)
+    if "ringcast-io_uring-2" in results:
+        head, row = [*head[:2], "to one shard", *head[4:]], shards_row
     return f"**{TITLES[name]}**\n\n" + table(head, [row(titles[server], entry) for server, entry in results.items()])
 
 

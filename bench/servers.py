@@ -27,12 +27,14 @@ INSTALL = {
 
 
 class Ringcast:
-    """`backend` is io_uring or epoll; one shard, because the server gets one CPU."""
+    """`backend` is io_uring or epoll; one shard, because the server gets one CPU, unless the question is about shards."""
     protocol = "native"
 
-    def __init__(self, backend, binary):
+    def __init__(self, backend, binary, shards=1):
         self.name, self.title = f"ringcast-{backend}", f"Ringcast, {backend}"
-        self.backend, self.binary = backend, binary
+        if shards > 1:
+            self.name, self.title = f"{self.name}-{shards}", f"{self.title}, {shards} shards"
+        self.backend, self.binary, self.shards = backend, binary, shards
 
     def install(self):
         pass
@@ -46,7 +48,7 @@ class Ringcast:
 
     def command(self, folder, connections):
         return [self.binary, "dev", "--listen", "127.0.0.1:0", "--store", f"sqlite:{folder}/bench.db", "--log-level",
-                "error", "--engine", self.backend, "--shards", "1", "--set", "limits.ping_interval_s=600",
+                "error", "--engine", self.backend, "--shards", str(self.shards), "--set", "limits.ping_interval_s=600",
                 "--set", f"listen.connections_max={connections}",
                 "--set", f"listen.connections_per_address_max={connections}"], folder
 
@@ -59,6 +61,7 @@ class Peer(Ringcast):
         about = tomllib.loads((folder / "peer.toml").read_text())
         self.title, self.protocol, self.about = about["title"], about["protocol"], about
         self.home = INSTALLED / folder.name
+        self.shards = 1
 
     def install(self):
         content = b"".join(path.read_bytes() for path in sorted(self.folder.iterdir()) if path.is_file())
@@ -80,7 +83,9 @@ class Peer(Ringcast):
 
 def all_servers(binary):
     peers = [Peer(path.parent) for path in sorted(PEERS.glob("*/peer.toml"))]
-    return {server.name: server for server in [Ringcast("io_uring", binary), Ringcast("epoll", binary), *peers]}
+    ours = [Ringcast("io_uring", binary), Ringcast("epoll", binary)]
+    more = [Ringcast("io_uring", binary, shards) for shards in (2, 4, 8)]
+    return {server.name: server for server in [*ours, *more, *peers]}
 
 
 def family(pid):

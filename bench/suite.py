@@ -4,7 +4,8 @@ them meet the same minutes, and writes every run and the medians to build/bench/
   fanout   the headline loads on Ringcast, io_uring and epoll
   peers    the same on Ringcast and on every peer of bench/peers
   demand   10,000 subscribers, larger payloads, idle connections and their arrival, SSE
-  offered  latency by offered load"""
+  offered  latency by offered load
+  shards   the headline loads on 1 to 8 shards, which share all CPUs with the generator"""
 import argparse
 import datetime
 import json
@@ -23,9 +24,10 @@ QUESTIONS = {
     "fanout": (scenarios.HEADLINE + scenarios.SSE, "ringcast-io_uring ringcast-epoll", 7),
     "peers": (scenarios.HEADLINE, "*", 7),
     "demand": (scenarios.DEMAND, "ringcast-io_uring ringcast-epoll bun ws", 3),
+    "shards": (scenarios.HEADLINE, "ringcast-io_uring ringcast-io_uring-2 ringcast-io_uring-4 ringcast-io_uring-8", 5),
     "offered": (scenarios.OFFERED, "ringcast-io_uring ringcast-epoll bun ws", 3),
 }
-REFERENCES = ("ws", "bun")
+REFERENCES = ("ws", "bun", "ringcast-io_uring")
 RUN_S_MAX = 180
 
 
@@ -143,12 +145,14 @@ def main():
     settings = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that no server outlives this
     binaries = pathlib.Path(settings.build).resolve() / "bin"
+    settings.unpinned = settings.unpinned or settings.question == "shards"
     settings.load = str(binaries / "bench_load")
     settings.syscall_event = syscall_event()
     settings.rounds = settings.rounds or QUESTIONS[settings.question][2]
     all_of_them = servers.all_servers(str(binaries / "ringcastd"))
     wanted = QUESTIONS[settings.question][1]
-    names = settings.servers or (list(all_of_them) if wanted == "*" else wanted.split())
+    names = settings.servers or ([name for name, server in all_of_them.items() if server.shards == 1] if wanted == "*"
+                                 else wanted.split())
     versions, missing = installed(names, all_of_them)
     runs, loads = run_all(settings, all_of_them, list(versions))
     out = settings.out or servers.ROOT / f"build/bench/{settings.question}.json"
