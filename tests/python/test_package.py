@@ -1,5 +1,6 @@
 """The package as it is installed, and what its import costs: nothing that anybody could notice."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,50 @@ def test_what_is_installed_is_the_package_with_its_types(installed):
 
     assert files(installed / "ringcast") == files(ROOT / "python/ringcast")
     assert "py.typed" in files(installed / "ringcast")
+
+
+TYPED = """
+import sqlite3
+import asyncpg, psycopg, ringcast
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Session
+from ringcast.outbox import OutboxEvent, create_outbox_events, create_outbox_events_async
+
+E = OutboxEvent(tenant_id="1", aggregate_type="a", aggregate_id="1", event_type="a.b", payload={})
+
+def sync(a: sqlite3.Connection, b: sqlite3.Cursor, c: psycopg.Connection[tuple[int]],
+         d: Connection, e: Session) -> None:
+    for one in (a, b, c, d, e):
+        create_outbox_events(one, [E])
+    reveal_type(ringcast.outbox.create_outbox_events(a, [E]))
+
+async def other(a: psycopg.AsyncConnection[tuple[int]], b: AsyncConnection, c: AsyncSession,
+                pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    for one in (a, b, c):
+        await create_outbox_events_async(one, [E])
+    async with pool.acquire() as proxy:
+        await create_outbox_events_async(proxy, [E])
+
+def wrong(a: sqlite3.Connection, b: AsyncSession) -> None:
+    create_outbox_events(a, [{}])
+    create_outbox_events(b, [E])
+"""
+
+
+def test_a_type_checker_knows_the_connections(tmp_path):
+    script = tmp_path / "typed.py"
+    script.write_text(TYPED)
+    done = subprocess.run([sys.executable, "-m", "mypy", script], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "MYPYPATH": str(ROOT / "python")})
+    lines = TYPED.splitlines()
+    last = len(lines)
+    revealed = next(n for n, line in enumerate(lines, 1) if "reveal_type" in line)
+    # One line for each of the two mistakes, one for reveal_type.
+    found = re.findall(r"typed\.py:(\d+): (?:error: .*\[([\w-]+)\]|note: (Revealed .*))",
+                       done.stdout)
+    assert found == [(str(revealed), "", 'Revealed type is "list[uuid.UUID]"'),
+                     (str(last - 1), "list-item", ""), (str(last), "arg-type", "")], done.stdout
 
 
 WRITE = """

@@ -16,7 +16,7 @@ DOORS += [pytest.param((database, opener, True), id=name) for name, database, op
 
 class Access:
     """A door and its deployment. run(body) opens the door for `body`, a coroutine function, which
-    awaits door.one(), door.many(), door.commit(), door.rollback() whether the door is async or not."""
+    """A door and its deployment. run(body) opens the door for the coroutine function `body`, which
 
     def __init__(self, deployment, opener, is_async):
         self.deployment = deployment
@@ -67,7 +67,8 @@ def test_a_committed_event_arrives_as_it_was_written(access, subscribe, fields, 
     client = subscribe(access.deployment, f"tenant:{tenant}")
     at = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901,
                            tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
-    fields["payload"] = {"text": 'über "quotes" \\u0000 \n %s :x ? $1', "list": [1, None, True, 2.5]}
+    fields["payload"] = {"list": [1, None, True, 2.5],
+                         "text": 'über "quotes" \\u0000 \n %s :x ? $1'}
 
     async def body(door):
         id = await door.one(**fields, occurred_at=at, headers={"traceparent": "00-1-2-03"})
@@ -124,6 +125,7 @@ def test_many_events_arrive_in_their_order(access, subscribe, fields, tenant):
         return ids
 
     ids = access.run(body)
+    assert len(set(ids)) == 100
     got = client.events(100)
     assert [event["id"] for event in got] == [str(id) for id in ids]
     assert [event["data"]["payload"]["n"] for event in got] == list(range(100))
