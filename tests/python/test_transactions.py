@@ -15,8 +15,8 @@ DOORS += [pytest.param((database, opener, True), id=name) for name, database, op
 
 
 class Access:
-    """A door and its deployment. run(body) opens the door for `body`, a coroutine function, which
     """A door and its deployment. run(body) opens the door for the coroutine function `body`, which
+    awaits door.one(), .many(), .commit(), .rollback() whether the door is async or not."""
 
     def __init__(self, deployment, opener, is_async):
         self.deployment = deployment
