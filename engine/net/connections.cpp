@@ -130,7 +130,8 @@ void Connections::received(Connection& connection, std::span<char> bytes, Instan
 
 void Connections::read_http(Connection& connection, std::span<char> bytes, Instant now) {
   while (connection.mode == Connection::Mode::http && !connection.session.closing) {
-    if (connection.answering) {
+    // What was read behind an answered request comes first, at the end of the tick.
+    if (connection.answering || connection.unread) {
       // While the hub has the request nothing is due from the client: the answer always comes.
       timers_.cancel(connection.timer);
       connection.timer = {};
@@ -171,10 +172,11 @@ void Connections::read_http(Connection& connection, std::span<char> bytes, Insta
 // RFC 9112 section 9.6: who has sent everything may close that side and still read the answers. In
 // the other protocols a half-closed client has nothing more to hear.
 void Connections::peer_ended(Connection& connection) {
-  const bool owed = connection.answering || !connection.session.queue.empty();
+  const bool asked = connection.answering || connection.unread;
+  const bool owed = asked || !connection.session.queue.empty();
   if (connection.mode != Connection::Mode::http || !owed) return close(connection, "peer");
   connection.peer_ended = true;
-  if (!connection.answering) finish(connection);
+  if (!asked) finish(connection);
 }
 
 void Connections::refuse_http(Connection& connection, const wire::HttpError& error) {

@@ -74,7 +74,10 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
   void tick() {
     const auto events = ring_->wait(Instant{});
     const Instant now = clock_.now();
-    for (const io::IoEvent& event : events) connections_->handle(event, now);
+    for (const io::IoEvent& event : events) {
+      connections_->handle(event, now);
+      hub_->handle_local(4'096, now);
+    }
     connections_->run_timers(now);
     hub_->run(now);
     hub_->handle_local(4'096, now);

@@ -106,6 +106,29 @@ TEST_P(ConnectionsTest, ARequestThatTheStoreHasIsWaitedFor) {
   EXPECT_TRUE(is_closed(client)) << "the idle time begins with the answer";
 }
 
+TEST_P(ConnectionsTest, RequestsThatFillSeveralReceivesAreReadInTheirOrder) {
+  start(config());
+  const auto client = connect();
+  std::string all;
+  for (int i = 0; i < 64; ++i) {
+    all += publish_request("room:1");
+    all +=
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Pad: " + std::string(200, 'x') + "\r\n\r\n";
+  }
+  ASSERT_GT(all.size(), 3 * 4'096U) << "more than one receive";
+  write(client, all);
+  ::shutdown(client.get(), SHUT_WR);  // it still reads
+  std::string answers;
+  for (int i = 0; i < 40; ++i) {
+    settle();
+    answers += read(client);
+  }
+  std::size_t good = 0;
+  for (std::size_t at = 0; (at = answers.find("HTTP/1.1 ", at)) != std::string::npos; ++at, ++good)
+    ASSERT_EQ(answers.substr(at, 12), "HTTP/1.1 200");
+  EXPECT_EQ(good, 128U);
+}
+
 TEST_P(ConnectionsTest, AQuietWebSocketIsPingedAndEndedWithoutAnAnswer) {
   start(config());
   const auto client = connect_websocket();
