@@ -79,21 +79,27 @@ Result<std::vector<std::string>> rooms_of(const OutboxRow& row) {
   return rooms;
 }
 
-std::string envelope_json(const OutboxRow& row, const Uuid& id, WallTime occurred_at,
-                          std::string_view payload) {
+// The payload's only copy is made here, once it was checked.
+std::string envelope_json(const OutboxRow& row, const Uuid& id, WallTime occurred_at) {
   constexpr std::size_t kFieldNamesBytes = 256;
+  static_assert(kEventVersion == 1);
   std::string out;
-  out.reserve(kFieldNamesBytes + row.aggregate_id.size() + payload.size());
-  out += '{';
-  append_json_field(out, "id", id.text());
-  out += fmt::format(",\"version\":{}", kEventVersion);
-  append_json_field(out, "tenantId", row.tenant_id);
-  append_json_field(out, "aggregateType", row.aggregate_type);
-  append_json_field(out, "aggregateId", row.aggregate_id);
-  append_json_field(out, "occurredAt", timestamp(occurred_at));
-  append_json_field(out, "eventType", row.event_type);
-  out += ",\"payload\":";
-  out += payload;
+  out.reserve(kFieldNamesBytes + row.tenant_id.size() + row.aggregate_type.size() +
+              row.aggregate_id.size() + row.event_type.size() + row.payload.size());
+  out += R"({"id":")";
+  id.append_to(out);
+  out += R"(","version":1,"tenantId":)";
+  append_json_string(out, row.tenant_id);
+  out += R"(,"aggregateType":)";
+  append_json_string(out, row.aggregate_type);
+  out += R"(,"aggregateId":)";
+  append_json_string(out, row.aggregate_id);
+  out += R"(,"occurredAt":")";
+  append_timestamp(out, occurred_at);
+  out += R"(","eventType":)";
+  append_json_string(out, row.event_type);
+  out += R"(,"payload":)";
+  append_payload(out, row.payload);
   out += '}';
   return out;
 }
@@ -123,13 +129,13 @@ std::variant<RowEvents, FailedRow> events_of(const OutboxRow& row, const Envelop
   if (!occurred_at) return failed(row, kInvalid, "occurredAt: is not a timestamp of RFC 3339");
 
   const bool is_envelope = row.kind == OutboxRow::Kind::envelope;
-  auto payload =
-      check_payload(row.payload, is_envelope ? JsonShape::object : JsonShape::any, "payload");
-  if (!payload) return failed(row, kInvalid, payload.error().detail);
+  if (auto checked =
+          check_json(row.payload, is_envelope ? JsonShape::object : JsonShape::any, "payload");
+      !checked)
+    return failed(row, kInvalid, checked.error().detail);
   const Payload data =
-      is_envelope
-          ? std::make_shared<const std::string>(envelope_json(row, *id, *occurred_at, **payload))
-          : *payload;
+      is_envelope ? std::make_shared<const std::string>(envelope_json(row, *id, *occurred_at))
+                  : own_payload(row.payload);
   if (data->size() > limits.bytes_max)
     return failed(row, kTooLarge,
                   too_large(is_envelope ? "envelope" : "payload", data->size(), limits));

@@ -36,7 +36,7 @@ std::size_t depth_of(simdjson::dom::element element) {
 
 }  // namespace
 
-Result<Payload> check_payload(std::string_view text, JsonShape shape, std::string_view field) {
+Result<void> check_json(std::string_view text, JsonShape shape, std::string_view field) {
   auto& json = parser();
   // The stage-one pass of simdjson bounds its own stack, so a document nested a million times is an
   // error here and not a recursion in depth_of(). Its limit is one higher than ours, because it
@@ -58,22 +58,34 @@ Result<Payload> check_payload(std::string_view text, JsonShape shape, std::strin
             fmt::format("{}: not valid JSON: {}", field, simdjson::error_message(error))};
   if (shape == JsonShape::object && !root.is_object())
     return {Errc::validation, fmt::format("{}: is not a JSON object", field)};
+  return {};
+}
+
+Result<Payload> check_payload(std::string_view text, JsonShape shape, std::string_view field) {
+  if (auto checked = check_json(text, shape, field); !checked) return checked.error();
   return own_payload(text);
 }
 
-Payload own_payload(std::string_view text) {
+void append_payload(std::string& out, std::string_view text) {
   // Twice memchr: find_first_of() takes an octet at a time.
   if (text.find('\n') == std::string_view::npos && text.find('\r') == std::string_view::npos) {
     const auto first = text.find_first_not_of(" \t");
     const auto last = text.find_last_not_of(" \t");
-    return std::make_shared<const std::string>(text.substr(first, last - first + 1));
+    out.append(text.substr(first, last - first + 1));
+    return;
   }
-  std::string minified(text.size(), '\0');
+  const std::size_t before = out.size();
+  out.resize(before + text.size());
   std::size_t length = 0;
-  const auto error = simdjson::minify(text.data(), text.size(), minified.data(), length);
-  ensure(error == simdjson::SUCCESS, "own_payload of what is not JSON");
-  minified.resize(length);
-  return std::make_shared<const std::string>(std::move(minified));
+  const auto error = simdjson::minify(text.data(), text.size(), out.data() + before, length);
+  ensure(error == simdjson::SUCCESS, "a payload that is not JSON");
+  out.resize(before + length);
+}
+
+Payload own_payload(std::string_view text) {
+  std::string out;
+  append_payload(out, text);
+  return std::make_shared<const std::string>(std::move(out));
 }
 
 void append_json_string(std::string& out, std::string_view text) {

@@ -15,14 +15,19 @@ inline constexpr std::size_t kJsonDepthMax = 32;
 
 enum class JsonShape { any, object };
 
-// Validates `text` whole (syntax, UTF-8, depth <= 32, numbers in range) and returns the one owned
-// copy of it, minified if it holds a raw CR or LF, so that it fits into an SSE line.
+// Validates `text` whole: syntax, UTF-8, depth <= 32, numbers in range.
 // The error names `field`, the position and what simdjson said. Thread: any (a parser each).
+[[nodiscard]] Result<void> check_json(std::string_view text, JsonShape shape,
+                                      std::string_view field);
+
+// check_json(), and the one owned copy of it, minified if it holds a raw CR or LF, so that it fits
+// into an SSE line.
 [[nodiscard]] Result<Payload> check_payload(std::string_view text, JsonShape shape,
                                             std::string_view field);
 
 // The same copy of a text that is known to be valid: a value of a document that was validated.
 [[nodiscard]] Payload own_payload(std::string_view text);
+void append_payload(std::string& out, std::string_view text);
 
 // Appends `text` as a JSON string with quotes. `text` is valid UTF-8.
 void append_json_string(std::string& out, std::string_view text);
