@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ensure.hpp"
 #include "pg/sqlstate.hpp"
 
 namespace ringcast::pg {
@@ -122,6 +123,7 @@ Result<void> Connection::set_up_session() {
 }
 
 Result<void> Connection::run(const std::string& sql) {
+  if (auto settled = settle(); !settled) return settled;
   if (PQsendQuery(connection_.get(), sql.c_str()) != 1) return lost("the statement was not sent");
   auto rows = collect(now() + timeouts_.statement);
   if (!rows) return rows.error();
@@ -129,6 +131,7 @@ Result<void> Connection::run(const std::string& sql) {
 }
 
 Result<Rows> Connection::query(const std::string& sql, const Params& params) {
+  if (auto settled = settle(); !settled) return settled.error();
   const auto view = params.view();
   if (PQsendQueryParams(connection_.get(), sql.c_str(), params.count(), nullptr, view.values.data(),
                         view.lengths.data(), view.formats.data(), 1) != 1)
@@ -138,6 +141,7 @@ Result<Rows> Connection::query(const std::string& sql, const Params& params) {
 
 Result<void> Connection::prepare(const Statement& statement) {
   if (prepared_.contains(statement.name)) return {};
+  if (auto settled = settle(); !settled) return settled;
   if (PQsendPrepare(connection_.get(), statement.name.c_str(), statement.sql.c_str(), 0, nullptr) !=
       1)
     return lost("the statement was not sent");
@@ -147,12 +151,66 @@ Result<void> Connection::prepare(const Statement& statement) {
 }
 
 Result<Rows> Connection::execute(const Statement& statement, const Params& params) {
+  if (auto settled = settle(); !settled) return settled.error();
   if (auto ready = prepare(statement); !ready) return ready.error();
   const auto view = params.view();
   if (PQsendQueryPrepared(connection_.get(), statement.name.c_str(), params.count(),
                           view.values.data(), view.lengths.data(), view.formats.data(), 1) != 1)
     return lost("the statement was not sent");
   return collect(now() + timeouts_.statement);
+}
+
+Result<void> Connection::send_ahead(const Statement& statement, const Params& params) {
+  if (auto ready = prepare(statement); !ready) return ready;
+  PGconn* raw = connection_.get();
+  if (PQenterPipelineMode(raw) != 1) return lost("no pipeline mode");
+  const auto view = params.view();
+  if (PQsendQueryPrepared(raw, statement.name.c_str(), params.count(), view.values.data(),
+                          view.lengths.data(), view.formats.data(), 1) != 1 ||
+      PQpipelineSync(raw) != 1 || PQflush(raw) < 0)
+    return lost("the statement was not sent");
+  ++awaited_;
+  return {};
+}
+
+Result<Rows> Connection::receive() {
+  if (!connection_) return lost("nothing can be received any more");
+  ensure(awaited_ != 0 || !received_.empty(), "an answer to a statement that was sent");
+  if (!received_.empty()) {
+    Answer answer = std::move(received_.front());
+    received_.pop_front();
+    last_sqlstate_ = std::move(answer.sqlstate);
+    return std::move(answer.rows);
+  }
+  return collect_ahead(now() + timeouts_.statement);
+}
+
+Result<void> Connection::drop_ahead() {
+  if (auto settled = settle(); !settled) return settled;
+  received_.clear();
+  return {};
+}
+
+Result<void> Connection::take_input() {
+  if (awaited_ == 0) return {};
+  PGconn* raw = connection_.get();
+  if (PQconsumeInput(raw) != 1) return lost(one_line(PQerrorMessage(raw)));
+  // Takes the rows out of libpq's buffer, which otherwise grows by copying itself.
+  static_cast<void>(PQisBusy(raw));
+  return {};
+}
+
+// Statements that are not sent ahead need the connection to themselves.
+Result<void> Connection::settle() {
+  if (PQpipelineStatus(connection_.get()) == PQ_PIPELINE_OFF) return {};
+  const Instant deadline = now() + timeouts_.statement;
+  while (awaited_ != 0) {
+    auto rows = collect_ahead(deadline);
+    if (!connection_) return rows.error();
+    received_.push_back({std::move(rows), last_sqlstate_});
+  }
+  if (PQexitPipelineMode(connection_.get()) != 1) return lost("no end of the pipeline");
+  return {};
 }
 
 Result<void> Connection::forget_statements() {
@@ -171,23 +229,28 @@ Result<std::vector<Notification>> Connection::take_notifications() {
   return out;
 }
 
+Result<void> Connection::wait_for_result(Instant deadline) {
+  PGconn* raw = connection_.get();
+  int unsent = PQflush(raw);
+  while (unsent == 1 || PQisBusy(raw) != 0) {
+    const short events = unsent == 1 ? POLLIN | POLLOUT : POLLIN;
+    if (wait_for(PQsocket(raw), events, deadline) == Ready::deadline)
+      return lost("no answer within the time limit");
+    if (PQconsumeInput(raw) != 1) return lost(one_line(PQerrorMessage(raw)));
+    if (unsent == 1) unsent = PQflush(raw);
+  }
+  return {};
+}
+
 // The last result of what was sent, or the first error. Everything must be taken off before the
 // connection accepts the next statement.
 Result<Rows> Connection::collect(Instant deadline) {
-  PGconn* raw = connection_.get();
   Rows last;
   std::optional<Error> error;
   last_sqlstate_.clear();
   for (;;) {
-    int unsent = PQflush(raw);
-    while (unsent == 1 || PQisBusy(raw) != 0) {
-      const short events = unsent == 1 ? POLLIN | POLLOUT : POLLIN;
-      if (wait_for(PQsocket(raw), events, deadline) == Ready::deadline)
-        return lost("no answer within the time limit");
-      if (PQconsumeInput(raw) != 1) return lost(one_line(PQerrorMessage(raw)));
-      if (unsent == 1) unsent = PQflush(raw);
-    }
-    PGresult* result = PQgetResult(raw);
+    if (auto ready = wait_for_result(deadline); !ready) return ready.error();
+    PGresult* result = PQgetResult(connection_.get());
     if (result == nullptr) break;
     Rows rows(result);
     const ExecStatusType status = PQresultStatus(result);
@@ -198,6 +261,33 @@ Result<Rows> Connection::collect(Instant deadline) {
   }
   if (error) return *std::move(error);
   return last;
+}
+
+// The answer to the oldest statement that was sent ahead: its result, an end, and the sync's
+// result.
+Result<Rows> Connection::collect_ahead(Instant deadline) {
+  Rows rows;
+  std::optional<Error> error;
+  last_sqlstate_.clear();
+  for (;;) {
+    if (auto ready = wait_for_result(deadline); !ready) return ready.error();
+    PGresult* result = PQgetResult(connection_.get());
+    if (result == nullptr) {
+      if (!usable()) return lost(one_line(PQerrorMessage(connection_.get())));
+      continue;
+    }
+    Rows one(result);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_PIPELINE_SYNC) break;
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+      rows = std::move(one);
+    else if (!error)
+      error = failed(result);
+    if (!connection_) return *std::move(error);
+  }
+  --awaited_;
+  if (error) return *std::move(error);
+  return rows;
 }
 
 Error Connection::failed(const PGresult* result) {
@@ -213,6 +303,8 @@ Error Connection::lost(std::string why) {
   last_sqlstate_.clear();
   Error error{Errc::unavailable, "PostgreSQL: the connection is lost: " + std::move(why)};
   connection_.reset();
+  awaited_ = 0;
+  received_.clear();
   return error;
 }
 

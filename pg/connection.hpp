@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,6 +57,17 @@ class Connection final {
   Result<void> prepare(const Statement& statement);
   // prepare(), then PQsendQueryPrepared.
   Result<Rows> execute(const Statement& statement, const Params& params);
+
+  // Sends a prepared statement and does not wait: the server works on it while the caller does
+  // something else. Each is a transaction of its own. What was sent is answered in its order, one
+  // receive() each. The calls above may come in between: the answers then wait in memory.
+  Result<void> send_ahead(const Statement& statement, const Params& params);
+  Result<Rows> receive();
+  // Drops the answers that nobody has received.
+  Result<void> drop_ahead();
+  // Takes what the server has sent by now, without waiting, so that it does not wait for us.
+  Result<void> take_input();
+
   // DEALLOCATE ALL.
   Result<void> forget_statements();
 
@@ -77,7 +89,10 @@ class Connection final {
       : connection_(connection), timeouts_(timeouts) {}
 
   Result<void> set_up_session();
+  Result<void> settle();
+  Result<void> wait_for_result(Instant deadline);
   Result<Rows> collect(Instant deadline);
+  Result<Rows> collect_ahead(Instant deadline);
   Error failed(const PGresult* result);
   Error lost(std::string why);
 
@@ -85,6 +100,13 @@ class Connection final {
   Timeouts timeouts_;
   std::unordered_set<std::string> prepared_;
   std::string last_sqlstate_;
+
+  struct Answer {
+    Result<Rows> rows;
+    std::string sqlstate;
+  };
+  std::size_t awaited_ = 0;      // statements sent ahead, answers not taken off the connection
+  std::deque<Answer> received_;  // taken off for another statement's sake; before the awaited ones
 };
 
 }  // namespace ringcast::pg

@@ -125,6 +125,11 @@ Result<Window> PgStore::next(Read read, std::uint32_t limit) {
   return window;
 }
 
+void PgStore::take_ahead() {
+  // A connection that is lost is noticed, and the reason told, by the next call.
+  if (connection_) static_cast<void>(connection_->take_input().ok());
+}
+
 // Neither of these may hold up the reading: what fails is logged and tried again.
 void PgStore::keep_up(Instant now) {
   keep_up_at_ = now + kKeepUpEvery;

@@ -37,6 +37,7 @@ class PgStore final : public OutboxStore {
   Result<StoreState> open(std::chrono::seconds history, std::uint64_t replay_bytes_max) override;
   Result<StoreState> reopen() override;
   Result<Window> next(Read read, std::uint32_t limit) override;
+  void take_ahead() override;
   [[nodiscard]] bool replaying() const override { return reader_.replaying(); }
   Result<void> fail(std::span<const FailedRow> rows) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;

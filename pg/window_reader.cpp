@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/ensure.hpp"
 #include "pg/epoch.hpp"
@@ -116,6 +117,8 @@ Result<StoreState> WindowReader::resume(Connection& connection, const std::strin
 
 void WindowReader::new_statements() {
   behind_ = true;
+  record_sent_ = false;
+  rows_sent_ = 0;
   leaves_.forget();
   leaves_doubtful_ = true;
   statements_old_ = true;
@@ -146,7 +149,7 @@ Result<Window> WindowReader::next(Connection& connection, OutboxStore::Read read
     if (ahead_.empty() && (behind_ || read == OutboxStore::Read::recorded_only))
       if (auto loaded = load_ahead(connection); !loaded) return loaded.error();
     if (!ahead_.empty()) {
-      auto window = read_recorded(connection);
+      auto window = read_recorded(connection, read, limit);
       if (!window || !window->rows.empty() || window->begins_after_gap) return window;
       continue;
     }
@@ -205,42 +208,87 @@ Result<void> WindowReader::check_epoch(Connection& connection, const Recorded& w
   return Error{Errc::unavailable, "the numbering of the outbox has begun anew"};
 }
 
-Result<Window> WindowReader::read_recorded(Connection& connection) {
+Result<Window> WindowReader::read_recorded(Connection& connection, OutboxStore::Read read,
+                                           std::uint32_t limit) {
   const Recorded window = ahead_.front();
   if (auto checked = check_epoch(connection, window); !checked) return checked.error();
-  auto read = parts_ || window.bytes > kPageBytesMax ? read_part(connection, window)
-                                                     : read_whole(connection, window);
-  if (!read) {
-    if (connection.last_sqlstate() != "42P01") return read;
-    leaves_doubtful_ = true;
+  const bool in_parts = parts_ || window.bytes > kPageBytesMax;
+  if (in_parts)
+    if (auto received = receive_record(connection); !received) return received.error();
+  auto out = in_parts ? read_part(connection, window) : read_whole(connection, window, read, limit);
+  if (!out) {
+    if (connection.last_sqlstate() != "42P01") return out;
+    if (auto dropped = connection.drop_ahead(); !dropped) return dropped.error();
+    new_statements();
     return nothing_new();
   }
-  read->ours = window.no == own_no_;
-  read->begins_after_gap = read->begins_after_gap || window.no != cursor_.no + 1;
-  if (parts_) return read;
+  out->ours = window.no >= own_first_ && window.no <= own_last_;
+  out->begins_after_gap = out->begins_after_gap || window.no != cursor_.no + 1;
+  if (parts_) return out;
   ahead_.pop_front();
   move_behind(window);
-  read->top = window.top();
-  read->more = known_more();
-  return read;
+  out->top = window.top();
+  out->more = known_more();
+  return out;
 }
 
-Result<Window> WindowReader::read_whole(Connection& connection, const Recorded& window) {
-  Window out;
-  if (window.n == 0) return out;
-  auto rows = connection.execute(sql_.rows, Params{}
-                                                .add(window.id_from)
-                                                .add(window.id_to)
-                                                .add(window.from)
-                                                .add(window.to)
-                                                .add(limits_.payload_bytes_max));
+Result<Window> WindowReader::read_whole(Connection& connection, const Recorded& window,
+                                        OutboxStore::Read read, std::uint32_t limit) {
+  // The rows are on their way, or are sent for now; meanwhile the server is given the next work.
+  if (rows_sent_ != window.no) {
+    if (auto received = receive_record(connection); !received) return received.error();
+    if (auto sent = send_record(connection, read, limit); !sent) return sent.error();
+    if (auto sent = send_rows(connection, window); !sent) return sent.error();
+  }
+  if (auto received = receive_record(connection); !received) return received.error();
+  rows_sent_ = 0;
+  if (ahead_.size() > 1) {
+    if (auto sent = send_record(connection, read, limit); !sent) return sent.error();
+    if (ahead_[1].bytes <= kPageBytesMax)
+      if (auto sent = send_rows(connection, ahead_[1]); !sent) return sent.error();
+  }
+  auto rows = connection.receive();
   if (!rows) return rows.error();
+  Window out;
   out.begins_after_gap = rows->size() != window.n;
+  out.rows.reserve(rows->size());
   for (std::size_t i = 0; i < rows->size(); ++i) {
     out.rows.push_back(read_row(*rows, i, 0));
     out.rows.back().offset = static_cast<Offset>(window.no) * kOffsetsPerWindow + i + 1;
   }
   return out;
+}
+
+Result<void> WindowReader::send_rows(Connection& connection, const Recorded& window) {
+  rows_sent_ = window.no;
+  return connection.send_ahead(sql_.rows, Params{}
+                                              .add(window.id_from)
+                                              .add(window.id_to)
+                                              .add(window.from)
+                                              .add(window.to)
+                                              .add(limits_.payload_bytes_max));
+}
+
+// The window behind the last one that is known, if it belongs to the same backlog.
+Result<void> WindowReader::send_record(Connection& connection, OutboxStore::Read read,
+                                       std::uint32_t limit) {
+  if (read != OutboxStore::Read::record_on || behind_ || !ahead_.back().more || ahead_.size() > 2)
+    return {};
+  record_sent_ = true;
+  return connection.send_ahead(sql_.record_backlog, backlog_params(ahead_.back(), limit));
+}
+
+Result<void> WindowReader::receive_record(Connection& connection) {
+  if (!std::exchange(record_sent_, false)) return {};
+  auto rows = connection.receive();
+  if (rows) {
+    recorded_own(*rows, ahead_.back());
+    return {};
+  }
+  behind_ = true;
+  auto looked = after_failure(connection, rows.error());
+  if (!looked) return looked.error();
+  return {};
 }
 
 Result<Window> WindowReader::read_part(Connection& connection, const Recorded& window) {
@@ -290,7 +338,7 @@ Result<Window> WindowReader::read_part(Connection& connection, const Recorded& w
 
 // None: another was first, or the statement did not name the right leaves; look again.
 Result<std::optional<Window>> WindowReader::record(Connection& connection, std::uint32_t limit) {
-  if (cursor_.more) return record_backlog(connection, cursor_.to, cursor_.id_to, limit);
+  if (cursor_.more) return record_backlog(connection, cursor_, limit);
   return record_new(connection, limit);
 }
 
@@ -319,7 +367,9 @@ Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
   if (n > limit || bytes > limits_.window_bytes_max) {
     auto start = backlog_start(connection);
     if (!start) return start.error();
-    return record_backlog(connection, snapshot, *start, limit);
+    return record_backlog(
+        connection,
+        {.no = cursor_.no, .from = from(), .to = snapshot, .id_to = *start, .more = true}, limit);
   }
   if (n == 0) {
     caught_up(snapshot);
@@ -331,11 +381,13 @@ Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
   }
 
   Window out;
+  out.rows.reserve(n);
   for (std::size_t i = 0; i < rows->size(); ++i) {
     out.rows.push_back(read_row(*rows, i, 5));
     out.rows.back().offset = static_cast<Offset>(no) * kOffsetsPerWindow + i + 1;
   }
-  own_no_ = no;
+  if (no != own_last_ + 1) own_first_ = no;
+  own_last_ = no;
   move_behind({.no = no,
                .epoch = epoch_,
                .from = from(),
@@ -361,26 +413,46 @@ Result<std::int64_t> WindowReader::backlog_start(Connection& connection) {
 // One window a statement, always: of two recorded at once the first may be another daemon's, seen
 // with other snapshots, and the rows between them would be in neither.
 Result<std::optional<Window>> WindowReader::record_backlog(Connection& connection,
-                                                           const std::string& to,
-                                                           std::int64_t after_id,
+                                                           const Recorded& after,
                                                            std::uint32_t limit) {
-  const std::int64_t no = cursor_.no + 1;
-  auto rows = connection.execute(sql_.record_backlog, Params{}
-                                                          .add(kSource)
-                                                          .add(no)
-                                                          .add(epoch_)
-                                                          .add(from())
-                                                          .add(to)
-                                                          .add(after_id)
-                                                          .add(limit)
-                                                          .add(leaves_.until())
-                                                          .add(leaves_.inheritance_sum()));
+  auto rows = connection.execute(sql_.record_backlog, backlog_params(after, limit));
   if (!rows) return after_failure(connection, rows.error());
-  if (!rows->empty()) own_no_ = no;
-  behind_ = true;
-  // Nothing recorded: by another, or because a leaf came or went, which costs one look to find out.
-  leaves_doubtful_ = leaves_doubtful_ || rows->empty();
+  recorded_own(*rows, after);
   return std::optional<Window>{};
+}
+
+// `after` is the window before, whose snapshots are also those of the next.
+Params WindowReader::backlog_params(const Recorded& after, std::uint32_t limit) const {
+  return Params{}
+      .add(kSource)
+      .add(after.no + 1)
+      .add(epoch_)
+      .add(after.from)
+      .add(after.to)
+      .add(after.id_to)
+      .add(limit)
+      .add(leaves_.until())
+      .add(leaves_.inheritance_sum());
+}
+
+void WindowReader::recorded_own(const Rows& rows, const Recorded& after) {
+  // Nothing recorded: by another, or because a leaf came or went, which costs one look to find out.
+  if (rows.empty()) {
+    behind_ = leaves_doubtful_ = true;
+    return;
+  }
+  Recorded window{.no = rows.number(0, 0),
+                  .epoch = epoch_,
+                  .from = after.from,
+                  .to = after.to,
+                  .id_from = rows.number(0, 1),
+                  .id_to = rows.number(0, 2),
+                  .n = static_cast<std::uint64_t>(rows.number(0, 3)),
+                  .bytes = static_cast<std::uint64_t>(rows.number(0, 4)),
+                  .more = rows.flag(0, 5)};
+  if (window.no != own_last_ + 1) own_first_ = window.no;
+  own_last_ = window.no;
+  ahead_.push_back(std::move(window));
 }
 
 Result<std::optional<Window>> WindowReader::after_failure(Connection& connection,

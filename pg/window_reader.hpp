@@ -25,6 +25,9 @@ namespace ringcast::pg {
 // (a snapshot that no window has yet) is dropped with the connection, because after a crash of the
 // server transaction numbers are used again.
 //
+// A backlog is read in a pipeline: while one window is delivered the server records the next but
+// one and sends the rows of the next. What comes ahead of its time is only ever in the connection.
+//
 // Thread: outbox. Lives as long as the store, over many connections. A window with more payload
 // than kPageBytesMax is given in parts, so that memory stays bounded; its parts have their offsets.
 class WindowReader final {
@@ -87,13 +90,19 @@ class WindowReader final {
   Result<void> prepare(Connection& connection);
   Result<void> load_ahead(Connection& connection);
   Result<void> check_epoch(Connection& connection, const Recorded& window);
-  Result<Window> read_recorded(Connection& connection);
-  Result<Window> read_whole(Connection& connection, const Recorded& window);
+  Result<Window> read_recorded(Connection& connection, OutboxStore::Read read, std::uint32_t limit);
+  Result<Window> read_whole(Connection& connection, const Recorded& window, OutboxStore::Read read,
+                            std::uint32_t limit);
+  Result<void> send_rows(Connection& connection, const Recorded& window);
+  Result<void> send_record(Connection& connection, OutboxStore::Read read, std::uint32_t limit);
+  Result<void> receive_record(Connection& connection);
   Result<Window> read_part(Connection& connection, const Recorded& window);
   Result<std::optional<Window>> record(Connection& connection, std::uint32_t limit);
   Result<std::optional<Window>> record_new(Connection& connection, std::uint32_t limit);
-  Result<std::optional<Window>> record_backlog(Connection& connection, const std::string& to,
-                                               std::int64_t after_id, std::uint32_t limit);
+  Result<std::optional<Window>> record_backlog(Connection& connection, const Recorded& after,
+                                               std::uint32_t limit);
+  [[nodiscard]] Params backlog_params(const Recorded& after, std::uint32_t limit) const;
+  void recorded_own(const Rows& rows, const Recorded& after);
   Result<std::int64_t> backlog_start(Connection& connection);
   Result<std::optional<Window>> after_failure(Connection& connection, const Error& error);
 
@@ -112,7 +121,13 @@ class WindowReader final {
   std::deque<Recorded> ahead_;  // recorded windows behind the cursor, as far as loaded
   std::optional<Parts> parts_;  // of ahead_.front()
   bool behind_ = true;          // others may have recorded windows that were not loaded
-  std::int64_t own_no_ = 0;     // the last window that this daemon recorded
+  // The last windows in a row that this daemon recorded.
+  std::int64_t own_first_ = 0;
+  std::int64_t own_last_ = 0;
+  // Sent ahead on the connection, in this order: the record of the window behind ahead_.back(), the
+  // rows of ahead_.front().
+  bool record_sent_ = false;
+  std::int64_t rows_sent_ = 0;  // of which window; 0: of none
   Xid seen_below_ = 0;
   Leaves leaves_;
   Instant leaves_at_{};  // when the catalog was looked at

@@ -82,7 +82,7 @@ p as (select id, size from d order by id limit $7::bigint)
 select $1, $2::bigint, $3, $4::pg_snapshot, $5::pg_snapshot, min(id), max(id), count(*),
        coalesce(sum(size), 0), (select count(*) from d) > $7::bigint
 from p having {2}
-on conflict do nothing returning no)sql",
+on conflict do nothing returning no, coalesce(id_from, 0), coalesce(id_to, 0), n, bytes, more)sql",
       between, kInsert, kLeavesAreRight);
 }
 

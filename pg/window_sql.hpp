@@ -24,7 +24,8 @@ struct WindowSql {
   Statement record_new;
   // The id before the first row of a backlog. $1 from.
   Statement backlog_start;
-  // Records the next rows between two snapshots, by id, and gives only `no` back.
+  // Records the next rows between two snapshots, by id, and gives no, id_from, id_to, n, bytes and
+  // more back, not the rows: they travel by a statement that holds the window for nobody.
   // $1 source, $2 no, $3 epoch, $4 from, $5 to, $6 after id, $7 rows, $8 until, $9 leaves.
   Statement record_backlog;
   // Ids and payload sizes of a recorded window. $1 first id, $2 last id, $3 from, $4 to.

@@ -39,7 +39,9 @@ struct Backlog {
 // error of kind `unavailable` the connection is considered lost: the source calls open() again.
 class OutboxStore {
  public:
-  enum class Read : std::uint8_t { record, recorded_only };
+  // record_on: as `record`, and the caller comes for the windows that follow, so that a backlog's
+  // next ones may be recorded while this one is delivered.
+  enum class Read : std::uint8_t { record, record_on, recorded_only };
 
   virtual ~OutboxStore() = default;
 
@@ -54,6 +56,10 @@ class OutboxStore {
   // The window after the cursor, and moves the cursor behind it. With `record`, one that nobody has
   // recorded yet is recorded, durably, before it is returned. `limit` <= 8,191 rows.
   virtual Result<Window> next(Read read, std::uint32_t limit) = 0;
+
+  // While a window is delivered: takes what the database has sent ahead, so that neither waits for
+  // the other. Does not block.
+  virtual void take_ahead() {}
 
   // Whether next() still gives windows that were recorded before open().
   [[nodiscard]] virtual bool replaying() const = 0;

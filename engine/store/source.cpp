@@ -20,6 +20,7 @@ constexpr Nanos kCreditWaitMin = std::chrono::microseconds{50};
 constexpr Nanos kCreditWaitMax = Millis{5};
 constexpr Millis kFailedRetry{5'000};
 constexpr Millis kBusyRetry{100};
+constexpr std::size_t kRowsBetweenLooks = 128;
 
 std::chrono::seconds longest_history(const Config& config) {
   std::uint32_t seconds = 0;
@@ -267,10 +268,11 @@ void Source::read() {
     answer_read_now();
     return;
   }
-  const bool records = parts_.config.outbox.continuous || record_wanted_;
   const bool replays = !ready_ && parts_.store->replaying();
-  const auto window = next(records ? OutboxStore::Read::record : OutboxStore::Read::recorded_only,
-                           window_rows_max());
+  const auto read = parts_.config.outbox.continuous ? OutboxStore::Read::record_on
+                    : record_wanted_                ? OutboxStore::Read::record
+                                                    : OutboxStore::Read::recorded_only;
+  const auto window = next(read, window_rows_max());
   if (!window) return;
   const bool moved = !window->rows.empty() || window->top > status_.top;
   const Delivered delivered = deliver(*window);
@@ -304,7 +306,9 @@ std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) 
 
 Source::Delivered Source::deliver(const Window& window) {
   Delivered delivered;
+  std::size_t count = 0;
   for (const OutboxRow& row : window.rows) {
+    if (++count % kRowsBetweenLooks == 0) parts_.store->take_ahead();
     auto failed = deliver(row, delivered);
     if (!failed) {
       ++delivered.good;
@@ -390,6 +394,7 @@ void Source::sleep() {
   const bool armed = open_ && !blocked;
   Instant until = retry_at_;
   if (blocked) {
+    if (open_) parts_.store->take_ahead();
     // Nobody says when credits come back, and a shard that is busy gives some within a tick.
     credit_wait_ = std::clamp(credit_wait_ * 2, kCreditWaitMin, kCreditWaitMax);
     until = from + credit_wait_;

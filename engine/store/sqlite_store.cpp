@@ -284,7 +284,7 @@ Result<Window> SqliteStore::next(Read read, std::uint32_t limit) {
 
 // One transaction: what is checked, read and recorded belongs together.
 Result<void> SqliteStore::read_window(Window& window, Read read, std::uint32_t limit) {
-  const bool may_record = read == Read::record && !config_.outbox.continuous;
+  const bool may_record = read != Read::recorded_only && !config_.outbox.continuous;
   auto transaction =
       SqliteTransaction::begin(open_->connection, may_record ? SqliteTransaction::Kind::write
                                                              : SqliteTransaction::Kind::read);

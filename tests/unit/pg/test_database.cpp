@@ -140,7 +140,7 @@ std::ostream& operator<<(std::ostream& out, const Seen& seen) {
 std::vector<Seen> read_all(OutboxStore& store, std::uint32_t limit) {
   std::vector<Seen> seen;
   for (;;) {
-    auto window = store.next(OutboxStore::Read::record, limit);
+    auto window = store.next(OutboxStore::Read::record_on, limit);
     if (!window) stop("next", window.error());
     for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
     if (window->rows.empty() && !window->more) return seen;

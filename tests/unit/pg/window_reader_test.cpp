@@ -21,6 +21,7 @@ using ::testing::SizeIs;
 constexpr Offset at(Offset no, Offset rank) { return no * kOffsetsPerWindow + rank; }
 
 constexpr auto kRecord = OutboxStore::Read::record;
+constexpr auto kRecordOn = OutboxStore::Read::record_on;
 constexpr auto kRecordedOnly = OutboxStore::Read::recorded_only;
 
 void insert_many(Session& session, int from, int count, std::size_t payload_bytes = 2) {
@@ -200,6 +201,64 @@ TEST(WindowRead, TakesTheLargestWindow) {
   ASSERT_THAT(seen, SizeIs(kWindowRowsMax + 1));
   EXPECT_EQ(seen[kWindowRowsMax - 1].offset, at(1, kWindowRowsMax));
   EXPECT_EQ(seen[kWindowRowsMax].offset, at(2, 1));
+}
+
+// ---- read ahead ---------------------------------------------------------------------------------
+
+TEST(WindowRead, RecordsNoFurtherWindowUnlessTheCallerComesForIt) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  insert_many(app, 1, 10);
+  ASSERT_TRUE(store->next(kRecord, 2));
+  EXPECT_EQ(app.value("select count(*)::text from ringcast.reader_window"), "1");
+  ASSERT_TRUE(store->next(kRecordOn, 2));
+  EXPECT_GE(std::stoi(app.value("select count(*)::text from ringcast.reader_window")), 3);
+}
+
+// Windows of two rows, some of them above a page, and other statements on the connection between.
+TEST(WindowRead, ABacklogReadAheadIsTheSameForADaemonThatReadsItLater) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  app.run("begin");
+  insert_many(app, 1, 9);
+  for (int i = 10; i < 80; ++i) app.insert(std::to_string(i), 60U << 10);
+  insert_many(app, 80, 9);
+  app.run("commit");
+  std::vector<Seen> seen;
+  for (std::uint32_t limit = 2;; limit = limit == 2 ? 35 : 2) {
+    auto window = store->next(kRecordOn, limit);
+    ASSERT_TRUE(window) << window.error().detail;
+    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    if (window->rows.empty() && !window->more) break;
+    store->take_ahead();
+    ASSERT_TRUE(store->is_recorded(at(1, 1)));
+    ASSERT_TRUE(store->backlog());
+  }
+  std::vector<std::string> all;
+  for (int i = 1; i < 89; ++i) all.push_back(std::to_string(i));
+  EXPECT_EQ(names_of(seen), all);
+  EXPECT_EQ(read_all(*opened(database.url())), seen);
+}
+
+TEST(WindowRead, WhatWasReadAheadIsReadAgainOnAnotherConnection) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  insert_many(app, 1, 20);
+  auto first = store->next(kRecordOn, 4);
+  ASSERT_TRUE(first);
+  ASSERT_THAT(first->rows, SizeIs(4));
+  app.run(
+      "select pg_terminate_backend(pid) from pg_stat_activity"
+      " where application_name = 'ringcast' and datname = current_database()");
+  EXPECT_FALSE(store->next(kRecordOn, 4));
+  ASSERT_TRUE(store->reopen());
+  const auto rest = read_all(*store, 4);
+  ASSERT_THAT(rest, SizeIs(16));
+  EXPECT_EQ(rest.front(), (Seen{at(2, 1), "5"}));
+  EXPECT_EQ(rest.back(), (Seen{at(5, 4), "20"}));
 }
 
 // ---- sizes --------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class OutboxStoreSuite : public testing::TestWithParam<BackendFactory> {
   static std::vector<OutboxRow> read_all(OutboxStore& store, std::uint32_t limit = 1'000) {
     std::vector<OutboxRow> rows;
     for (;;) {
-      auto window = store.next(OutboxStore::Read::record, limit);
+      auto window = store.next(OutboxStore::Read::record_on, limit);
       EXPECT_TRUE(window.ok()) << (window.ok() ? "" : window.error().detail);
       if (!window.ok() || window->rows.empty()) return rows;
       EXPECT_LE(window->rows.size(), limit);
