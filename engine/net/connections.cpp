@@ -292,7 +292,7 @@ void Connections::become_websocket(Connection& connection, Connection::Mode mode
   connection.session.peer = native_peer_.get();
   connection.session.encoding =
       deflate && deflate->reads_shared_frames() ? Encoding::native_deflate : Encoding::native;
-  connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
+  connection.ping_due = next_ping(now);
   metrics_.websockets_opened.add();
   arm_alive(connection);
   if (mode == Connection::Mode::native) native_peer_->opened(connection);
@@ -306,7 +306,7 @@ void Connections::become_sse(Connection& connection, Instant now) {
   if (connection.peer_ended || stopping_) return finish(connection);
   connection.unread.reset();  // nothing more is read, but the peer's end has to be seen
   ring_.resume_receive(connection.socket);
-  connection.ping_due = now + std::chrono::seconds(services_.config.limits.ping_interval_s);
+  connection.ping_due = next_ping(now);
   metrics_.streams_opened.add();
   arm_alive(connection);
 }

@@ -101,6 +101,7 @@ class Connections final {
   void arm(Connection& connection, Instant when);
   void mode_due(Connection& connection, Instant now);
   void ping_due(Connection& connection, Instant now);
+  [[nodiscard]] Instant next_ping(Instant now) const;
   void send_dirty(Instant now);
   void sent_part(const Sending& sending, std::size_t sent, int error, Instant now);
   void close_ended(Connection& connection);

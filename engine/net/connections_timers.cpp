@@ -77,7 +77,7 @@ void Connections::ping_due(Connection& connection, Instant now) {
   if (expires && *expires <= wall()) return end(connection, CloseReason::token_expired);
   if (connection.pong_due <= now) return end(connection, CloseReason::no_pong);
   if (connection.ping_due <= now) {
-    connection.ping_due = now + std::chrono::seconds(limits.ping_interval_s);
+    connection.ping_due = next_ping(now);
     if (connection.mode == Connection::Mode::native) native_peer_->write_position(connection);
     if (connection.mode == Connection::Mode::sse) {
       sse_peer_->beat(connection);
@@ -91,6 +91,14 @@ void Connections::ping_due(Connection& connection, Instant now) {
     }
   }
   arm_alive(connection);
+}
+
+// At most a 64th of the interval early, so that connections which came at any time are pinged in
+// the same ticks: alone, a ping and its pong are two wake-ups.
+Instant Connections::next_ping(Instant now) const {
+  const Nanos interval = std::chrono::seconds(services_.config.limits.ping_interval_s);
+  const Instant latest = now + interval;
+  return latest - latest.time_since_epoch() % (interval / 64);
 }
 
 // The next of: ping, the end of waiting for a pong, the end of the token.
