@@ -43,6 +43,18 @@ ALSO = {"several windows by one statement": [
     (") x order by id limit $7::bigint + 1),", ") x order by id),")]}
 
 
+def in_a_larger_unit(commands, build_folder, mutant):
+    """A first build by scripts/test compiles several units as one: the command for that, and it with the mutant in it."""
+    original = str(daemons.ROOT / UNIT)
+    for line in commands:
+        path = pathlib.Path(build_folder, line.split(" -c ")[-1])
+        if path.suffix == ".cxx" and original in (text := path.read_text()):
+            larger = mutant.with_name("larger.cpp")
+            larger.write_text(text.replace(original, str(mutant)))
+            return line, larger
+    raise AssertionError(f"no command compiles {UNIT}")
+
+
 def build(name, folder):
     """The path of a daemon with this mutant."""
     build_folder = pathlib.Path(daemons.BINARY).resolve().parents[1]
@@ -54,7 +66,9 @@ def build(name, folder):
         source = source.replace(before, after)
     unit, object_file, binary = (folder / file for file in ("mutant.cpp", "mutant.o", "ringcastd"))
     unit.write_text(source)
-    (compiles,) = (line for line in commands if line.endswith(UNIT))
+    compiles = next((line for line in commands if line.endswith(UNIT)), None)
+    if compiles is None:
+        compiles, unit = in_a_larger_unit(commands, build_folder, unit)
     compiles = re.sub(r" -c \S+$", f" -c {unit}", compiles)
     compiles = re.sub(r" -MD -MT \S+ -MF \S+ -o \S+", f" -o {object_file}", compiles)
     (links,) = (line for line in commands if " -o bin/ringcastd " in line)
