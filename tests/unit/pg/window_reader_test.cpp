@@ -16,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Lt;
 using ::testing::SizeIs;
 
 constexpr Offset at(Offset no, Offset rank) { return no * kOffsetsPerWindow + rank; }
@@ -253,12 +254,17 @@ TEST(WindowRead, WhatWasReadAheadIsReadAgainOnAnotherConnection) {
   app.run(
       "select pg_terminate_backend(pid) from pg_stat_activity"
       " where application_name = 'ringcast' and datname = current_database()");
-  EXPECT_FALSE(store->next(kRecordOn, 4));
+  // What had come before the connection ended may still be handed over.
+  std::vector<Seen> seen;
+  for (auto window = store->next(kRecordOn, 4); window; window = store->next(kRecordOn, 4)) {
+    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    ASSERT_THAT(seen.size(), Lt(16U)) << "the connection was to end";
+  }
   ASSERT_TRUE(store->reopen());
-  const auto rest = read_all(*store, 4);
-  ASSERT_THAT(rest, SizeIs(16));
-  EXPECT_EQ(rest.front(), (Seen{at(2, 1), "5"}));
-  EXPECT_EQ(rest.back(), (Seen{at(5, 4), "20"}));
+  for (const Seen& row : read_all(*store, 4)) seen.push_back(row);
+  ASSERT_THAT(seen, SizeIs(16));
+  EXPECT_EQ(seen.front(), (Seen{at(2, 1), "5"}));
+  EXPECT_EQ(seen.back(), (Seen{at(5, 4), "20"}));
 }
 
 // ---- sizes --------------------------------------------------------------------------------------
