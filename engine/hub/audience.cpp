@@ -83,6 +83,13 @@ Channel* Audience::find_channel(std::string_view room) {
   return found == channels_.end() ? nullptr : found->second.get();
 }
 
+// A session has one to a channel at most.
+Session::Subscription* Audience::find_subscription(Session& session, const Channel* channel) {
+  const auto found = std::find_if(session.subscriptions.begin(), session.subscriptions.end(),
+                                  [&](const auto& s) { return s.channel == channel; });
+  return found == session.subscriptions.end() ? nullptr : &*found;
+}
+
 Channel& Audience::channel_of(std::string_view room) {
   if (Channel* channel = find_channel(room)) return *channel;
   auto made = std::make_unique<Channel>();
@@ -93,11 +100,9 @@ Channel& Audience::channel_of(std::string_view room) {
 
 Result<void> Audience::subscribe(Session& session, std::string_view room, std::uint64_t tag,
                                  std::optional<Position> recover) {
-  Channel* known = find_channel(room);
-  if (known != nullptr)
-    for (const auto& subscription : session.subscriptions)
-      if (subscription.channel == known)
-        return {Errc::conflict, fmt::format("room: already subscribed to '{}'", room)};
+  const Channel* known = find_channel(room);
+  if (find_subscription(session, known) != nullptr)
+    return {Errc::conflict, fmt::format("room: already subscribed to '{}'", room)};
   const std::uint32_t rooms_max = config_.limits.rooms_per_connection_max;
   if (session.subscriptions.size() >= rooms_max)
     return {Errc::rate_limited,
@@ -113,14 +118,10 @@ Result<void> Audience::subscribe(Session& session, std::string_view room, std::u
 }
 
 bool Audience::unsubscribe(Session& session, std::string_view room) {
-  const Channel* channel = find_channel(room);
-  if (channel == nullptr) return false;
-  for (std::size_t i = 0; i < session.subscriptions.size(); ++i) {
-    if (session.subscriptions[i].channel != channel) continue;
-    drop(session, i);
-    return true;
-  }
-  return false;
+  const auto* subscription = find_subscription(session, find_channel(room));
+  if (subscription == nullptr) return false;
+  drop(session, static_cast<std::size_t>(subscription - session.subscriptions.data()));
+  return true;
 }
 
 // Swaps the last subscriber into the place that becomes free, so nothing is searched.
@@ -170,12 +171,10 @@ void Audience::subscribed(SubscribedMail&& mail) {
   ensure(channel != nullptr && channel->asked != 0, "an answer to a subscribe that nobody made");
   --channel->asked;
   Session* session = find(mail.reply_to.connection);
-  Session::Subscription* subscription = nullptr;
-  if (session != nullptr)
-    for (auto& candidate : session->subscriptions)
-      if (candidate.channel == channel && candidate.tag == mail.reply_to.tag && !candidate.joined)
-        subscription = &candidate;
-  if (subscription == nullptr) {  // closed, or its grant was lost, before the answer came
+  Session::Subscription* subscription =
+      session == nullptr ? nullptr : find_subscription(*session, channel);
+  if (subscription == nullptr || subscription->tag != mail.reply_to.tag || subscription->joined) {
+    // closed, or its grant was lost, before the answer came
     leave_if_empty(*channel);
     if (session == nullptr || session->closing) return;
     mail.error = Error{Errc::conflict, "room: it was left before the answer came"};
@@ -192,10 +191,10 @@ void Audience::subscribed(SubscribedMail&& mail) {
   channel->stored = mail.stored;
   join(*session, *subscription, *channel);
   session->peer->subscribed(*session, mail.reply_to.tag, mail);
+  if (!mail.missed) return;
   // The peer may have had an unsubscribe waiting for its answer.
-  if (mail.missed && std::any_of(session->subscriptions.begin(), session->subscriptions.end(),
-                                 [&](const auto& s) { return s.channel == channel && s.joined; }))
-    send_missed(*session, *channel, mail);
+  subscription = find_subscription(*session, channel);
+  if (subscription != nullptr && subscription->joined) send_missed(*session, *channel, mail);
 }
 
 void Audience::join(Session& session, Session::Subscription& subscription, Channel& channel) {

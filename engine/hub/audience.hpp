@@ -98,6 +98,8 @@ class Audience final {
   // that has sent less than flush_interval_ms ago is held, unless what waits would fill half of a
   // subscriber's queue. `wall` is what the delay since an event's time is measured by.
   void flush_rooms(Instant now, WallTime wall);
+  // From here on no room is held: the daemon stops.
+  void stop_holding() { holds_ = false; }
   // When the first held room is due; max: none is held.
   [[nodiscard]] Instant next_flush() const { return next_flush_; }
   // Tells home shards of rooms that nobody is in; what finds no place is tried again next time.
@@ -125,6 +127,7 @@ class Audience final {
 
   void forget_user(Session& session);
   Channel* find_channel(std::string_view room);
+  static Session::Subscription* find_subscription(Session& session, const Channel* channel);
   Channel& channel_of(std::string_view room);
   void join(Session& session, Session::Subscription& subscription, Channel& channel);
   void drop(Session& session, std::size_t at);
@@ -132,7 +135,7 @@ class Audience final {
   void erase_channel(std::string_view room);
   void add_pending(Channel& channel, Channel::Pending&& pending);
   void send_missed(Session& session, const Channel& channel, const SubscribedMail& mail);
-  [[nodiscard]] static Instant due(const Channel& channel);
+  [[nodiscard]] Instant due(const Channel& channel) const;
   void flush_room(Channel& channel);
   void record_delays(const Channel& channel, WallTime wall);
   void mark_excluded(Channel& channel);
@@ -157,6 +160,7 @@ class Audience final {
   StringMap<std::unique_ptr<Channel>> channels_;
   std::vector<Channel*> dirty_channels_;
   Instant next_flush_ = Instant::max();
+  bool holds_ = true;
   std::vector<std::string> leaves_;
   std::vector<Session*> dirty_;
   std::vector<Session*> excluded_;

@@ -21,9 +21,9 @@ void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
 
 // A room at rest sends at once. One that has just sent waits, and what comes meanwhile shares the
 // visit of each socket.
-Instant Audience::due(const Channel& channel) {
+Instant Audience::due(const Channel& channel) const {
   const NamespaceConfig& row = *channel.settings;
-  if (row.flush_interval_ms == 0 || channel.flushed_at == Instant::min() ||
+  if (row.flush_interval_ms == 0 || !holds_ ||
       channel.pending_bytes >= row.send_queue_bytes_max / 2)
     return Instant::min();
   return channel.flushed_at + Millis(row.flush_interval_ms);

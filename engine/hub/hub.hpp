@@ -79,7 +79,7 @@ class Hub final {
   [[nodiscard]] Result<void> ask(Session& session);
   void answered(Session& session) { --session.questions; }
   Session* asker(const ReplyTo& to);
-  void leave_presence(const Session& session, std::string_view room);
+  void tell_presence(const Session& session, std::string_view room, PresenceMail::Action action);
   void send_presence(PresenceMail&& mail);
 
   Mesh mesh_;

@@ -24,7 +24,8 @@ void Hub::close(Session& session) {
 }
 
 void Hub::leave_rooms(Session& session) {
-  for (const std::string& room : session.viewing) leave_presence(session, room);
+  for (const std::string& room : session.viewing)
+    tell_presence(session, room, PresenceMail::Action::leave);
   session.viewing.clear();
   audience_.leave_rooms(session);
 }
@@ -117,20 +118,13 @@ Result<void> Hub::view(Session& session, std::string_view room, PresenceMail::Ac
       return {Errc::not_found, fmt::format("room: not present in '{}'", room)};
     session.viewing.remove(*known);
   }
-  if (action == PresenceMail::Action::leave)
-    leave_presence(session, room);
-  else
-    send_presence({std::string(room), std::string(session.user()), {session.id, 0}, action, {}, 0});
+  tell_presence(session, room, action);
   return {};
 }
 
-void Hub::leave_presence(const Session& session, std::string_view room) {
-  send_presence({std::string(room),
-                 std::string(session.user()),
-                 {session.id, 0},
-                 PresenceMail::Action::leave,
-                 {},
-                 0});
+void Hub::tell_presence(const Session& session, std::string_view room,
+                        PresenceMail::Action action) {
+  send_presence({std::string(room), std::string(session.user()), {session.id, 0}, action, {}, 0});
 }
 
 // A presence that finds no place waits here, behind those before it: the last state must win.
@@ -182,7 +176,7 @@ void Hub::renew(Session& session, std::shared_ptr<const Identity> identity) {
     if (!session.may(Verb::presence, room)) unseen.push_back(room);
   for (const std::string& room : unseen) {
     session.viewing.remove(room);
-    leave_presence(session, room);
+    tell_presence(session, room, PresenceMail::Action::leave);
   }
 }
 

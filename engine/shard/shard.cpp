@@ -76,7 +76,8 @@ bool Shard::Loop::over(Instant now) const {
 std::size_t Shard::Loop::drain(Instant now) {
   const std::size_t handled = mail.drain(kMailPerTick, [&](ShardMail&& item) {
     if (const auto* stop = std::get_if<StopMail>(&item)) {
-      hub.audience().flush_rooms(Instant::max(), clock.wall());  // also what is held
+      hub.audience().stop_holding();
+      hub.audience().flush_rooms(now, clock.wall());
       connections.stop(stop->restart ? CloseReason::restart : CloseReason::going_away, now);
       stop_at = now + stop_deadline;
       return true;
