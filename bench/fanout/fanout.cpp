@@ -6,6 +6,7 @@
 #include "cpu_clock.hpp"
 #include "crowd.hpp"
 #include "limit.hpp"
+#include "median.hpp"
 #include "question.hpp"
 #include "server_process.hpp"
 
@@ -16,11 +17,6 @@ namespace {
 constexpr std::size_t kPayloadBytes = 128;
 // A receiver acknowledges each of its first segments at once, which costs the sender 1.7 times.
 constexpr int kWarmUp = 32;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // Publishes in windows: the next one goes out when everybody has the one before.
 class Publisher {

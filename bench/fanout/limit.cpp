@@ -7,8 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "cpu_clock.hpp"
-#include "io/ring.hpp"
 #include "socket_pairs.hpp"
 
 namespace ringcast::bench {
@@ -26,17 +24,9 @@ class RingLimit final : public Limit {
   }
 
   Result<void> prepare(std::size_t sockets) {
-    io::RingOptions options;
-    options.sockets_max = static_cast<std::uint32_t>(sockets + 16);
-    auto ring = io::Ring::create(options);
-    if (!ring) return ring.error();
-    ring_ = std::move(ring).value();
-    auto clock = CpuClock::of_this_thread();
-    if (!clock) return clock.error();
-    clock_ = std::move(clock).value();
-    auto pairs = connect_pairs(*ring_, sockets);
-    if (!pairs) return pairs.error();
-    pairs_ = std::move(pairs).value();
+    auto bare = BareRing::open(sockets);
+    if (!bare) return bare.error();
+    bare_ = std::move(bare).value();
     drainer_ = std::jthread([this](const std::stop_token& stop) { drain(stop); });
     return {};
   }
@@ -45,17 +35,17 @@ class RingLimit final : public Limit {
     const std::string slice(frame_bytes * messages, 'x');
     std::uint64_t spent = 0;
     for (int round = 0; round < rounds; ++round) {
-      const std::uint64_t before = clock_.nanoseconds();
-      for (const io::SocketId socket : pairs_.servers) ring_->send(socket, slice);
-      const bool whole = ring_->flush_sends().empty();
-      spent += clock_.nanoseconds() - before;
+      const std::uint64_t before = bare_.clock.nanoseconds();
+      for (const io::SocketId socket : bare_.pairs.servers) bare_.ring->send(socket, slice);
+      const bool whole = bare_.ring->flush_sends().empty();
+      spent += bare_.clock.nanoseconds() - before;
       if (!whole) return {Errc::internal, "limit: a socket was full"};
       full_.release();
       drained_.acquire();
-      std::ignore = ring_->wait(Instant{});
+      std::ignore = bare_.ring->wait(Instant{});
     }
-    return static_cast<double>(spent) /
-           static_cast<double>(pairs_.servers.size() * messages * static_cast<std::size_t>(rounds));
+    return static_cast<double>(spent) / static_cast<double>(bare_.pairs.servers.size() * messages *
+                                                            static_cast<std::size_t>(rounds));
   }
 
  private:
@@ -63,16 +53,14 @@ class RingLimit final : public Limit {
   // pushes the senders' out of the cache, and the limit is higher than the server.
   void drain(const std::stop_token& stop) {
     for (full_.acquire(); !stop.stop_requested(); full_.acquire()) {
-      for (const io::FileDescriptor& receiver : pairs_.clients)
+      for (const io::FileDescriptor& receiver : bare_.pairs.clients)
         while (::recv(receiver.get(), buffer_.data(), buffer_.size(), 0) > 0) {
         }
       drained_.release();
     }
   }
 
-  std::unique_ptr<io::Ring> ring_;
-  CpuClock clock_;
-  SocketPairs pairs_;
+  BareRing bare_;
   std::vector<char> buffer_ = std::vector<char>(64 << 10);
   std::binary_semaphore full_{0};
   std::binary_semaphore drained_{0};

@@ -11,6 +11,7 @@
 #include "client_socket.hpp"
 #include "cpu_clock.hpp"
 #include "io/file_descriptor.hpp"
+#include "median.hpp"
 #include "receive.hpp"
 #include "receive_limit.hpp"
 #include "server_process.hpp"
@@ -24,11 +25,6 @@ constexpr std::size_t kClients = 500;
 constexpr int kWarmUp = 32;
 constexpr std::uint32_t kPingIntervalS = 4;
 constexpr std::size_t kDescriptorsMax = 19'500;  // many systems let a process open 20,000
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 struct Kind {
   const char* name;

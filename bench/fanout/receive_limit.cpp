@@ -7,8 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "cpu_clock.hpp"
-#include "io/ring.hpp"
 #include "socket_pairs.hpp"
 
 namespace ringcast::bench {
@@ -29,17 +27,9 @@ class RingReceiveLimit final : public ReceiveLimit {
   }
 
   Result<void> prepare(std::size_t sockets) {
-    io::RingOptions options;
-    options.sockets_max = static_cast<std::uint32_t>(sockets + 16);
-    auto ring = io::Ring::create(options);
-    if (!ring) return ring.error();
-    ring_ = std::move(ring).value();
-    auto clock = CpuClock::of_this_thread();
-    if (!clock) return clock.error();
-    clock_ = std::move(clock).value();
-    auto pairs = connect_pairs(*ring_, sockets);
-    if (!pairs) return pairs.error();
-    pairs_ = std::move(pairs).value();
+    auto bare = BareRing::open(sockets);
+    if (!bare) return bare.error();
+    bare_ = std::move(bare).value();
     got_.resize(sockets + 16);
     clients_ = std::jthread([this](const std::stop_token& stop) { play_clients(stop); });
     return {};
@@ -49,7 +39,7 @@ class RingReceiveLimit final : public ReceiveLimit {
     request_ = std::string(request_bytes, 'x');
     const std::string answer(answer_bytes, 'y');
     return measure(rounds, false, [&](io::SocketId socket) {
-      if (!answer.empty()) ring_->send(socket, answer);
+      if (!answer.empty()) bare_.ring->send(socket, answer);
     });
   }
 
@@ -66,44 +56,42 @@ class RingReceiveLimit final : public ReceiveLimit {
     for (int round = 0; round < rounds; ++round) {
       std::fill(got_.begin(), got_.end(), std::size_t{0});
       std::size_t whole = 0;
-      const std::uint64_t before = clock_.nanoseconds();
+      const std::uint64_t before = bare_.clock.nanoseconds();
       if (ping_first)
-        for (const io::SocketId socket : pairs_.servers) ring_->send(socket, ping);
-      if (!ring_->flush_sends().empty()) return {Errc::internal, "limit: a socket was full"};
+        for (const io::SocketId socket : bare_.pairs.servers) bare_.ring->send(socket, ping);
+      if (!bare_.ring->flush_sends().empty()) return {Errc::internal, "limit: a socket was full"};
       begin_.release();
-      while (whole < pairs_.servers.size()) {
-        for (const io::IoEvent& event : ring_->wait(Instant::max())) {
+      while (whole < bare_.pairs.servers.size()) {
+        for (const io::IoEvent& event : bare_.ring->wait(Instant::max())) {
           if (event.kind != io::EventKind::received) continue;
           if ((got_[event.socket.index] += event.bytes.size()) < request_.size()) continue;
           ++whole;
           when_whole(event.socket);
         }
-        if (!ring_->flush_sends().empty()) return {Errc::internal, "limit: a socket was full"};
+        if (!bare_.ring->flush_sends().empty()) return {Errc::internal, "limit: a socket was full"};
       }
-      spent += clock_.nanoseconds() - before;
+      spent += bare_.clock.nanoseconds() - before;
       done_.release();  // all answers are out: they can be drained
       drained_.acquire();
     }
     return static_cast<double>(spent) /
-           static_cast<double>(pairs_.servers.size() * static_cast<std::size_t>(rounds));
+           static_cast<double>(bare_.pairs.servers.size() * static_cast<std::size_t>(rounds));
   }
 
   void play_clients(const std::stop_token& stop) {
     std::vector<char> buffer(64 << 10);
     for (begin_.acquire(); !stop.stop_requested(); begin_.acquire()) {
-      for (const io::FileDescriptor& client : pairs_.clients)
+      for (const io::FileDescriptor& client : bare_.pairs.clients)
         std::ignore = ::send(client.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
       done_.acquire();
-      for (const io::FileDescriptor& client : pairs_.clients)
+      for (const io::FileDescriptor& client : bare_.pairs.clients)
         while (::recv(client.get(), buffer.data(), buffer.size(), 0) > 0) {
         }
       drained_.release();
     }
   }
 
-  std::unique_ptr<io::Ring> ring_;
-  CpuClock clock_;
-  SocketPairs pairs_;
+  BareRing bare_;
   std::vector<std::size_t> got_;  // octets of this round, by slot
   std::string request_;
   std::binary_semaphore begin_{0};

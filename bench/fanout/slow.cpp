@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crowd.hpp"
+#include "median.hpp"
 #include "server_process.hpp"
 
 namespace ringcast::bench {
@@ -114,11 +115,6 @@ double losses(const ServerProcess& server) {
   return server.metric("ringcast_slow_consumers_total") +
          server.metric("ringcast_slow_dropped_total") +
          server.metric("ringcast_slow_conflated_total");
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 Result<std::string> measure(const ServerProcess& server, const std::string& policy,

@@ -7,6 +7,8 @@
 
 namespace ringcast::bench {
 
+namespace {
+
 Result<SocketPairs> connect_pairs(io::Ring& ring, std::size_t count) {
   const io::FileDescriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -33,6 +35,24 @@ Result<SocketPairs> connect_pairs(io::Ring& ring, std::size_t count) {
     pairs.clients.push_back(std::move(client));
   }
   return pairs;
+}
+
+}  // namespace
+
+Result<BareRing> BareRing::open(std::size_t pairs) {
+  BareRing out;
+  io::RingOptions options;
+  options.sockets_max = static_cast<std::uint32_t>(pairs + 16);
+  auto ring = io::Ring::create(options);
+  if (!ring) return ring.error();
+  out.ring = std::move(ring).value();
+  auto clock = CpuClock::of_this_thread();
+  if (!clock) return clock.error();
+  out.clock = std::move(clock).value();
+  auto connected = connect_pairs(*out.ring, pairs);
+  if (!connected) return connected.error();
+  out.pairs = std::move(connected).value();
+  return out;
 }
 
 }  // namespace ringcast::bench

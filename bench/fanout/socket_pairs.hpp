@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "base/result.hpp"
+#include "cpu_clock.hpp"
 #include "io/ring.hpp"
 
 namespace ringcast::bench {
@@ -16,6 +18,13 @@ struct SocketPairs {
   std::vector<io::FileDescriptor> clients;
 };
 
-Result<SocketPairs> connect_pairs(io::Ring& ring, std::size_t count);
+// A ring with nothing but its sockets, and the clock of the thread that made it.
+struct BareRing {
+  std::unique_ptr<io::Ring> ring;
+  CpuClock clock;
+  SocketPairs pairs;
+
+  static Result<BareRing> open(std::size_t pairs);
+};
 
 }  // namespace ringcast::bench

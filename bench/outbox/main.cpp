@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "fanout/median.hpp"
 #include "fanout/server_process.hpp"
 #include "outbox/backlog.hpp"
 #include "outbox/drain.hpp"
@@ -35,11 +36,6 @@ struct Figures {
   std::vector<double> cpu_us_a_row;
   std::uint64_t delivered = 0;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double load() {
   double now[1] = {};
