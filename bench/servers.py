@@ -23,6 +23,8 @@ INSTALL = {
     "npm": [["npm", "ci", "--no-audit", "--no-fund"]],
     "pip": [[sys.executable, "-m", "venv", "venv"], ["venv/bin/pip", "install", "-q", "-r", "requirements.txt"]],
     "go": [["go", "build", "-o", "peer", "."]],
+    # Unpacked, not installed: no service is started and nothing needs root. `packages` has one name a line.
+    "deb": [["sh", "-c", "apt-get download -q $(cat packages) && for one in *.deb; do dpkg -x $one .; done"]],
 }
 
 

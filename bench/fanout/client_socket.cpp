@@ -133,10 +133,12 @@ long ClientSocket::receive(std::vector<char>& buffer) {
 
 bool ClientSocket::take_message(std::string_view& rest, std::string_view& message) const {
   if (plain_text_) {
-    const auto end = rest.find("\n\n");
+    std::string_view empty_line = "\n\n";
+    auto end = rest.find(empty_line);
+    if (end == std::string_view::npos) end = rest.find(empty_line = "\r\n\r\n");
     if (end == std::string_view::npos) return false;
     message = rest.substr(0, end);
-    rest.remove_prefix(end + 2);
+    rest.remove_prefix(end + empty_line.size());
     return true;
   }
   const auto octet = [&](std::size_t at) { return static_cast<std::uint8_t>(rest[at]); };

@@ -21,7 +21,7 @@ class ClientSocket {
   static std::string upgrade_request(std::uint16_t port, std::string_view path);
   // Reads the head of an HTTP answer; error unless it begins with `status`.
   Result<void> wait_for_head(std::string_view status);
-  // From here on a message is text up to an empty line.
+  // From here on a message is text up to an empty line, by LF or by CR LF.
   void plain_text() { plain_text_ = true; }
   ClientSocket(ClientSocket&& other) noexcept;
   ClientSocket& operator=(ClientSocket&&) = delete;

@@ -113,9 +113,43 @@ class Nats final : public Dialect {
   }
 };
 
+// A channel of nginx's nchan: who is in it publishes into it too.
+class Nchan final : public Dialect {
+ public:
+  std::string path(const std::string& room) const override { return "/room?name=" + room; }
+  std::string_view publisher() const override { return "nchan-http"; }
+  std::vector<Step> enter(const std::string&) const override { return {}; }
+  void append_publish(std::string& out, const std::string&, std::string_view data) const override {
+    ClientSocket::append_frame(out, data);
+  }
+};
+
+// Publishers into every room of nchan: a WebSocket is of one channel, so these are requests, one
+// behind the other on one connection.
+class NchanHttp final : public Dialect {
+ public:
+  std::string path(const std::string&) const override { return {}; }
+  bool is_websocket() const override { return false; }
+  std::vector<Step> enter(const std::string&) const override { return {}; }
+  void append_publish(std::string& out, const std::string& room,
+                      std::string_view data) const override {
+    out += fmt::format(
+        "POST /publish?name={} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{}", room,
+        data.size(), data);
+  }
+  bool refuses(std::string_view message) const override {
+    return message.find("HTTP/1.1 4") != std::string_view::npos ||
+           message.find("HTTP/1.1 5") != std::string_view::npos;
+  }
+};
+
 }  // namespace
 
 std::string Dialect::answer(std::string_view) const { return {}; }
+
+bool Dialect::refuses(std::string_view message) const {
+  return message.find("\"error\"") != std::string_view::npos;
+}
 
 Result<std::unique_ptr<Dialect>> Dialect::named(std::string_view name) {
   std::unique_ptr<Dialect> dialect;
@@ -125,6 +159,8 @@ Result<std::unique_ptr<Dialect>> Dialect::named(std::string_view name) {
   if (name == "socketio") dialect = std::make_unique<SocketIo>();
   if (name == "centrifuge") dialect = std::make_unique<Centrifuge>();
   if (name == "nats") dialect = std::make_unique<Nats>();
+  if (name == "nchan") dialect = std::make_unique<Nchan>();
+  if (name == "nchan-http") dialect = std::make_unique<NchanHttp>();
   if (!dialect) return {Errc::not_found, fmt::format("no protocol '{}'", name)};
   return dialect;
 }

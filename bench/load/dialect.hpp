@@ -20,7 +20,7 @@ struct Step {
 // server as it was sent, so what arrives needs no dialect. Thread: any; without state.
 class Dialect {
  public:
-  // native, sse, topic, socketio, centrifuge, nats.
+  // native, sse, topic, socketio, centrifuge, nats, nchan.
   static Result<std::unique_ptr<Dialect>> named(std::string_view name);
   virtual ~Dialect() = default;
 
@@ -28,7 +28,7 @@ class Dialect {
   [[nodiscard]] virtual std::string path(const std::string& room) const = 0;
   // The dialect of a connection that publishes into every room and is in none; empty: this one.
   [[nodiscard]] virtual std::string_view publisher() const { return {}; }
-  // False: the server sends a stream of text, no frames.
+  // False: the server sends text, no frames, and a publisher needs no upgrade.
   [[nodiscard]] virtual bool is_websocket() const { return true; }
   // What follows the upgrade until the connection gets the room's events; without a room until it
   // may publish.
@@ -38,6 +38,8 @@ class Dialect {
                               std::string_view data) const = 0;
   // What answers a ping in text of this protocol; empty: the message is none.
   [[nodiscard]] virtual std::string answer(std::string_view message) const;
+  // Whether the publisher is told that what it published is not taken.
+  [[nodiscard]] virtual bool refuses(std::string_view message) const;
 };
 
 }  // namespace ringcast::bench

@@ -97,9 +97,13 @@ Result<void> Gathering::add_publisher(std::uint16_t port, std::string_view proto
   publisher_dialect_ = std::move(dialect).value();
   auto socket = ClientSocket::open(port);
   if (!socket) return socket.error();
-  const std::string path = publisher_dialect_->path({});
-  if (auto sent = socket->send(ClientSocket::upgrade_request(port, path)); !sent) return sent;
-  if (auto head = socket->wait_for_head("HTTP/1.1 101"); !head) return head;
+  if (publisher_dialect_->is_websocket()) {
+    const std::string path = publisher_dialect_->path({});
+    if (auto sent = socket->send(ClientSocket::upgrade_request(port, path)); !sent) return sent;
+    if (auto head = socket->wait_for_head("HTTP/1.1 101"); !head) return head;
+  } else {
+    socket->plain_text();
+  }
   for (const Step& step : publisher_dialect_->enter({})) {
     if (auto sent = socket->send(step.send); !sent) return sent;
     if (auto got = socket->wait_for(step.wait); !got) return got.error();
@@ -166,7 +170,7 @@ Result<void> Gathering::read_publisher() {
   std::string refused;
   const bool alive = publisher_->read(buffer_, [&](std::string_view message) {
     answers += publisher_dialect_->answer(message);
-    if (message.find("\"error\"") != std::string_view::npos) refused = message;
+    if (publisher_dialect_->refuses(message)) refused = message;
   });
   if (!alive) return {Errc::unavailable, "the publisher was disconnected"};
   if (!refused.empty()) return {Errc::internal, "refused: " + refused};
