@@ -118,6 +118,8 @@ Result<std::string> ClientSocket::wait_for(std::string_view text) {
     }
     partial_ = std::string(rest);
     const auto got = ::recv(fd_, buffer, sizeof buffer, 0);
+    // A ring that ends in this process interrupts, and a receive with a timeout is not restarted.
+    if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return {Errc::unavailable, fmt::format("no {} came: '{}'", text, partial_)};
     partial_.append(buffer, static_cast<std::size_t>(got));
   }
