@@ -302,9 +302,43 @@ select ringcast.make_leaf((clock_timestamp() at time zone 'UTC')::date + i)
 from generate_series(0, 14) i;
 )sql";
 
-constexpr std::array<SchemaVersion, 2> kVersions = {{
+// The limits of engine/message/envelope.hpp and names.hpp, so that a row that the engine would fail
+// is refused while its writer can still mend it. NOT VALID: rows that are there already stay, and
+// become failed rows as before. A leaf has each constraint for itself besides the inherited one.
+constexpr std::string_view kRowLimits = R"sql(
+do $$
+declare
+  leaf regclass;
+  changed text;
+begin
+  foreach changed in array array['outbox_aggregate_type', 'outbox_aggregate_id',
+                                 'outbox_exclude_user', 'outbox_conflation_key']
+  loop
+    execute format('alter table ringcast.outbox drop constraint %I', changed);
+    for leaf in select inhrelid::regclass from pg_inherits
+                where inhparent = 'ringcast.outbox'::regclass
+    loop
+      execute format('alter table %s drop constraint if exists %I', leaf, changed);
+    end loop;
+  end loop;
+end $$;
+
+alter table ringcast.outbox
+  add constraint outbox_aggregate_type check (
+    (kind = 1 or coalesce(aggregate_type, '') <> '')
+    and octet_length(aggregate_type) <= 255) not valid,
+  add constraint outbox_aggregate_id check (
+    (kind = 1 or coalesce(aggregate_id, '') <> '')
+    and octet_length(aggregate_id) <= 255) not valid,
+  add constraint outbox_exclude_user check (
+    exclude_user ~ '^[A-Za-z0-9_.~-]{0,120}$') not valid,
+  add constraint outbox_conflation_key check (octet_length(conflation_key) <= 255) not valid;
+)sql";
+
+constexpr std::array<SchemaVersion, 3> kVersions = {{
     {1, "outbox", kTables},
     {2, "functions", kFunctions},
+    {3, "row_limits", kRowLimits},
 }};
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
 #include "message/uuid.hpp"
 
 namespace ringcast {
@@ -94,6 +96,32 @@ select o.id, o.event_id, o.tenant_id, o.aggregate_type, o.aggregate_id, o.event_
 from ringcast_outbox o left join ringcast_failed f on f.id = o.id;
 )sql";
 
+// The limits of message/envelope.hpp and names.hpp, so that a row that the engine would fail is
+// refused while its writer can still mend it. A trigger, because SQLite adds no CHECK to a table;
+// rows that are there already stay, and become failed rows as before. glob and length end at
+// U+0000.
+constexpr const char* kVersion2 = R"sql(
+create trigger ringcast_outbox_limits before insert on ringcast_outbox
+begin
+  select case
+    when length(cast(new.aggregate_type as blob)) > 255
+      then raise(abort, 'ringcast_outbox: aggregate_type has more than 255 octets')
+    when length(cast(new.aggregate_id as blob)) > 255
+      then raise(abort, 'ringcast_outbox: aggregate_id has more than 255 octets')
+    when length(cast(new.conflation_key as blob)) > 255
+      then raise(abort, 'ringcast_outbox: conflation_key has more than 255 octets')
+    when length(cast(new.room as blob)) not between 1 and 255
+      then raise(abort, 'ringcast_outbox: room has not 1 to 255 octets')
+    when length(cast(new.exclude_user as blob)) > 120
+      or new.exclude_user glob '*[^A-Za-z0-9_.~-]*' or instr(new.exclude_user, char(0)) > 0
+      then raise(abort, 'ringcast_outbox: exclude_user is not 1 to 120 of A-Z a-z 0-9 _ . ~ -')
+    end;
+end;
+)sql";
+
+constexpr const char* kVersions[] = {kVersion1, kVersion2};
+static_assert(std::size(kVersions) == kSqliteSchemaVersion);
+
 Result<bool> has_meta(SqliteConnection& connection) {
   const auto found = connection.query_integer(
       "select count(*) from sqlite_schema where type = 'table' and name = 'ringcast_meta'");
@@ -154,30 +182,28 @@ Result<Epoch> write_new_epoch(SqliteConnection& connection) {
 }  // namespace
 
 Result<void> migrate_sqlite(SqliteConnection& connection, StoreConfig::Migrate migrate,
-                            const std::string& path) {
+                            const std::string& path, std::int64_t newest) {
   if (migrate == StoreConfig::Migrate::off) return {};
   const auto found = schema_version(connection);
   if (!found) return found.error();
-  if (*found > kSqliteSchemaVersion)
+  if (*found > newest)
     return {Errc::validation,
             fmt::format("store: {} has schema {}, this Ringcast knows up to {}: use a newer one",
-                        path, *found, kSqliteSchemaVersion)};
-  if (*found == kSqliteSchemaVersion) return {};
+                        path, *found, newest)};
+  if (*found == newest) return {};
   if (migrate == StoreConfig::Migrate::check)
     return {Errc::validation,
             fmt::format("store: {} has schema {}, expected {}: set store.migrate to \"apply\"",
-                        path, *found, kSqliteSchemaVersion)};
+                        path, *found, newest)};
   auto transaction = SqliteTransaction::begin(connection, SqliteTransaction::Kind::write);
   if (!transaction) return transaction.error();
   // Another daemon may have been first between the look and the lock.
   const auto again = schema_version(connection);
   if (!again) return again.error();
-  if (*again == 0) {
-    if (auto created = connection.execute(kVersion1); !created) return created;
-    if (auto set = set_meta(connection, "schema_version", std::to_string(kSqliteSchemaVersion));
-        !set)
-      return set;
-  }
+  if (*again >= newest) return {};
+  for (std::int64_t at = *again; at < newest; ++at)
+    if (auto made = connection.execute(kVersions[at]); !made) return made;
+  if (auto set = set_meta(connection, "schema_version", std::to_string(newest)); !set) return set;
   return transaction->commit();
 }
 

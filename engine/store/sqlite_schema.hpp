@@ -11,7 +11,7 @@
 
 namespace ringcast {
 
-inline constexpr std::int64_t kSqliteSchemaVersion = 1;
+inline constexpr std::int64_t kSqliteSchemaVersion = 2;
 
 // What tells one opening of a file from another: where a row was numbered before, it must never be
 // numbered again within the same epoch.
@@ -21,10 +21,11 @@ struct SqliteOrigin {
   std::string inode;    // of the file
 };
 
-// Creates the tables, or checks that they are of this version (`check`), or believes it (`off`).
+// Brings the tables to this version, one step after the other in one transaction, or checks that
+// they have it (`check`), or believes it (`off`).
 // `path` is for the error's sentence. Thread: outbox.
 Result<void> migrate_sqlite(SqliteConnection& connection, StoreConfig::Migrate migrate,
-                            const std::string& path);
+                            const std::string& path, std::int64_t newest = kSqliteSchemaVersion);
 
 // Enters the opening and returns the epoch, a new one if ids may have been given twice: the tables
 // are new, the file is another one than before, or a daemon of an earlier boot has not left in

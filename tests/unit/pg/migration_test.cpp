@@ -84,6 +84,35 @@ TEST(Migration, LeavesNothingOfAVersionThatFails) {
   EXPECT_TRUE(migrate(connection, Mode::apply, versions));
 }
 
+TEST(Migration, OfTheRowLimitsKeepsRowsThatBreakThemAndHoldsInEveryLeaf) {
+  TestDatabase database(kNone);
+  Connection connection = connected(database.url());
+  ASSERT_TRUE(migrate(connection, Mode::apply, schema_versions().first(2)));
+  Session owner(database.url());
+  const std::string broken(256, 'a');
+  owner.insert(broken);
+  owner.run(
+      "insert into ringcast.outbox (created_at, kind, event_type, room, exclude_user, payload)"
+      " values ('2001-01-01Z', 1, 'a', 'r', 'a b', '1')");
+  auto done = migrate(connection, Mode::apply);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_EQ(owner.value("select count(*) from ringcast.outbox"), "2");
+  EXPECT_EQ(
+      owner.sqlstate("insert into ringcast.outbox (created_at, kind, event_type, room,"
+                     " exclude_user, payload) values ('2001-01-01Z', 1, 'a', 'r', 'a b', '1')"),
+      "23514")
+      << "the DEFAULT leaf";
+  owner.run("select ringcast.make_leaf((clock_timestamp() at time zone 'UTC')::date + 20)");
+  for (const char* days : {"0", "14", "20"})
+    EXPECT_EQ(
+        owner.sqlstate(std::string("insert into ringcast.outbox (created_at, kind, event_type,"
+                                   " room, conflation_key, payload) values (clock_timestamp() + "
+                                   "interval '") +
+                       days + " days', 1, 'a', 'r', repeat('k', 256), '1')"),
+        "23514")
+        << days;
+}
+
 TEST(Migration, OfSeveralDaemonsAtOnceRunsOnce) {
   TestDatabase database(kNone);
   std::array<bool, 4> done{};

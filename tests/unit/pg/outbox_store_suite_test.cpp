@@ -18,9 +18,12 @@ class PgWriter final : public OutboxWriter {
     Params params;
     params.add(row.tenant_id).add(row.aggregate_type).add(row.aggregate_id).add(row.event_type);
     params.add(row.payload).add(row.room.value_or(""));
+    params.add(row.exclude_user).add(row.conflation_key);
     return session_.connection()
-        .query("select ringcast.create_outbox_event($1, $2, $3, $4, $5::jsonb, nullif($6, ''))",
-               params)
+        .query(
+            "select ringcast.create_outbox_event($1, $2, $3, $4, $5::jsonb, nullif($6, ''),"
+            " exclude_user => nullif($7, ''), conflation_key => nullif($8, ''))",
+            params)
         .ok();
   }
 

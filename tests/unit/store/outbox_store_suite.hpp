@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "message/envelope.hpp"
 #include "store/outbox_store.hpp"
 #include "unit/store/store_backend.hpp"
 
@@ -339,6 +340,44 @@ TEST_P(OutboxStoreSuite, RowsOutsideTheAlphabetAreRefusedAtInsert) {
   writer->write({"fits", "{}", std::string(120, 'a'), "m." + std::string(126, 'e')});
   writer->write({"module", "{}", "a_.~-Z9", std::string(120, 'm') + ".x"});
   EXPECT_THAT(names(read_all(*store)), testing::ElementsAre("fits", "module"));
+}
+
+TEST_P(OutboxStoreSuite, WhatTheEngineWouldFailIsRefusedAtInsert) {
+  auto store = open_store();
+  const auto row = [](const char* id, auto set) {
+    RowToWrite made{id};
+    set(made);
+    return made;
+  };
+  const auto text = [](std::size_t octets) { return std::string(octets - 2, 'x') + "\u00e9"; };
+  const RowToWrite good[] = {
+      row("type", [&](RowToWrite& made) { made.aggregate_type = text(255); }),
+      row("", [&](RowToWrite& made) { made.aggregate_id = text(255); }),
+      row("key", [&](RowToWrite& made) { made.conflation_key = text(255); }),
+      row("user", [](RowToWrite& made) { made.exclude_user = std::string(119, 'u') + "~"; }),
+      row("room", [&](RowToWrite& made) { made.room = text(255); }),
+  };
+  const RowToWrite bad[] = {
+      row("type", [&](RowToWrite& made) { made.aggregate_type = text(256); }),
+      row("", [&](RowToWrite& made) { made.aggregate_id = text(256); }),
+      row("key", [&](RowToWrite& made) { made.conflation_key = text(256); }),
+      row("room", [&](RowToWrite& made) { made.room = text(256); }),
+      row("user", [](RowToWrite& made) { made.exclude_user = std::string(121, 'u'); }),
+      row("user", [](RowToWrite& made) { made.exclude_user = "a b"; }),
+      row("user", [](RowToWrite& made) { made.exclude_user = "ann\n"; }),
+      row("user", [](RowToWrite& made) { made.exclude_user = "\u00e9"; }),
+  };
+  auto writer = backend_->make_writer();
+  for (const RowToWrite& one : good) writer->write(one);
+  for (const RowToWrite& one : bad) {
+    writer->begin();
+    EXPECT_FALSE(writer->insert(one)) << one.aggregate_id << ' ' << one.exclude_user;
+    writer->roll_back();
+  }
+  const auto rows = read_all(*store);
+  ASSERT_EQ(rows.size(), std::size(good));
+  for (const OutboxRow& one : rows)
+    EXPECT_TRUE(std::holds_alternative<RowEvents>(events_of(one, {}))) << one.aggregate_id;
 }
 
 TEST_P(OutboxStoreSuite, AFailedRowIsKeptOnceHoweverOftenItIsReported) {

@@ -16,9 +16,11 @@ class SqliteWriter final : public OutboxWriter {
     // %Q of a null pointer is NULL.
     char* sql = sqlite3_mprintf(
         "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload,"
-        " room) values(%Q, %Q, %Q, %Q, %Q, %Q)",
+        " room, exclude_user, conflation_key)"
+        " values(%Q, %Q, %Q, %Q, %Q, %Q, nullif(%Q, ''), nullif(%Q, ''))",
         row.tenant_id.c_str(), row.aggregate_type.c_str(), row.aggregate_id.c_str(),
-        row.event_type.c_str(), row.payload.c_str(), row.room ? row.room->c_str() : nullptr);
+        row.event_type.c_str(), row.payload.c_str(), row.room ? row.room->c_str() : nullptr,
+        row.exclude_user.c_str(), row.conflation_key.c_str());
     const std::string text(sql);
     sqlite3_free(sql);
     return database_.execute(text);

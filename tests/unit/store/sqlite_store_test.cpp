@@ -242,10 +242,12 @@ TEST_F(SqliteStoreTest, DeletedRowsAtTheEndDoNotKeepTheReplayGoing) {
 
 TEST_F(SqliteStoreTest, TextWithoutABoundIsNotReadWithoutABound) {
   ASSERT_TRUE(open().ok());
-  backend_.make_writer()->write({std::string(1 << 20, 'i')});
+  ASSERT_TRUE(database().execute(
+      "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload,"
+      " occurred_at) values('42', 'T', '1', 'a.b', '{}', hex(zeroblob(524288)))"));
   const auto window = store_->next(OutboxStore::Read::record, 10);
   ASSERT_TRUE(window.ok());
-  EXPECT_LE(window.value().rows.at(0).aggregate_id.size(), 1'024U);
+  EXPECT_LE(window.value().rows.at(0).occurred_at.size(), 1'024U);
   EXPECT_TRUE(std::holds_alternative<FailedRow>(events_of(window.value().rows[0], {})));
 }
 
@@ -504,18 +506,37 @@ TEST_F(SqliteStoreTest, ANewerSchemaIsRefused) {
   ASSERT_TRUE(open().ok());
   store_.reset();
   ASSERT_TRUE(
-      database().execute("update ringcast_meta set value = 2 where key = 'schema_version'"));
+      database().execute("update ringcast_meta set value = 99 where key = 'schema_version'"));
   const auto refused = open();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, Errc::validation);
-  EXPECT_THAT(refused.error().detail, HasSubstr("has schema 2"));
+  EXPECT_THAT(refused.error().detail, HasSubstr("has schema 99"));
+}
+
+TEST_F(SqliteStoreTest, AnEarlierSchemaIsBroughtUpAndKeepsItsRows) {
+  {
+    auto connection = SqliteConnection::open(backend_.path(), 1'000);
+    ASSERT_TRUE(connection.ok());
+    ASSERT_TRUE(migrate_sqlite(*connection, StoreConfig::Migrate::apply, "", 1).ok());
+  }
+  const std::string broken(256, 'a');
+  write({"good", broken});
+  ASSERT_TRUE(open().ok());
+  EXPECT_THAT(read(), ElementsAre("good", broken));
+  const std::string insert =
+      "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload)"
+      " values('42', 'Task', '" +
+      broken + "', 'a.b', '{}')";
+  Database application(backend_.path());
+  EXPECT_FALSE(application.execute(insert));
+  EXPECT_THAT(application.error(), HasSubstr("aggregate_id has more than 255 octets"));
 }
 
 TEST_F(SqliteStoreTest, CheckingMakesNoTables) {
   config_.store.migrate = StoreConfig::Migrate::check;
   const auto refused = open();
   ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().detail, HasSubstr("has schema 0, expected 1"));
+  EXPECT_THAT(refused.error().detail, HasSubstr("has schema 0, expected"));
   EXPECT_EQ(database().text("select count(*) from sqlite_schema"), "0");
   config_.store.migrate = StoreConfig::Migrate::apply;
   ASSERT_TRUE(open().ok());

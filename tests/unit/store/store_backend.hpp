@@ -22,6 +22,8 @@ struct RowToWrite {
   std::string event_type = "kitchen.task.claimed";
   std::optional<std::string> room = std::nullopt;
   std::string aggregate_type = "Task";
+  std::string exclude_user = "";    // empty: null
+  std::string conflation_key = "";  // empty: null
 };
 
 // An application's connection of its own. Each failure of the database but a refused row is a test
