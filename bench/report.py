@@ -124,13 +124,37 @@ def section(asked):
     return "\n\n".join(parts)
 
 
+# Of Google Benchmark, which gives a median only to more than one repetition.
+INPROCESS_HEAD = ["load", "connections", "CPU ns", "limit", "ratio", "octets"]
+MEMORY_HEAD = ["idle", "connections", "malloc", "anonymous pages", "resident"]
+
+
+def inprocess_section(asked):
+    context, by_name = asked["context"], {}
+    for run in asked["benchmarks"]:
+        if run.get("error_occurred") or run.get("aggregate_name", "median") != "median":
+            continue
+        by_name[run["run_name"].split("/iterations")[0]] = run  # the median comes after its repetitions
+    rounds = max((run["repetitions"] for run in by_name.values()), default=0)
+    loads = [[name, number(run["connections"]), number(run["total_ns"]), number(run.get("limit_ns")),
+              number(run.get("ratio"), 2), number(run["octets"])] for name, run in by_name.items() if "total_ns" in run]
+    memory = [[name, number(run["connections"]), number(run["malloc_bytes"]), number(run["anonymous_bytes"]),
+               number(run["resident_bytes"])] for name, run in by_name.items() if "malloc_bytes" in run]
+    return (f"{context['date'][:10]}: {context['num_cpus']} CPUs, medians of {rounds}; load of the machine "
+            f"{context['load_avg'][0]:.1f} at the start.\n\n{table(INPROCESS_HEAD, loads)}\n\n"
+            f"Octets of memory a connection:\n\n{table(MEMORY_HEAD, memory)}")
+
+
+SECTIONS = {"inprocess": inprocess_section}  # others are of bench/suite.py
+
+
 def main():
     page = PAGE.read_text()
     for question in re.findall(r"<!-- bench: (?!end)(\w+) -->", page):
         path = ROOT / f"build/bench/{question}.json"
         if not path.exists():
             continue
-        text = section(json.loads(path.read_text()))
+        text = SECTIONS.get(question, section)(json.loads(path.read_text()))
         page = re.sub(rf"(<!-- bench: {question} -->\n).*?(?=<!-- bench: end -->)",
                       lambda match: f"{match[1]}{text}\n", page, count=1, flags=re.S)
         print(f"docs/benchmarks.md: {question}")

@@ -50,6 +50,7 @@ Result<void> send_all(int fd, std::string_view octets) {
 ClientSocket::ClientSocket(ClientSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       plain_text_(other.plain_text_),
+      received_(other.received_),
       partial_(std::move(other.partial_)) {}
 
 ClientSocket::~ClientSocket() {

@@ -41,6 +41,7 @@ class ClientSocket {
       const long got = receive(buffer);
       if (got == 0) return true;
       if (got < 0) return false;
+      received_ += static_cast<std::uint64_t>(got);
       std::string_view rest(buffer.data(), static_cast<std::size_t>(got));
       if (!partial_.empty()) rest = partial_.append(rest);
       std::string_view message;
@@ -52,6 +53,8 @@ class ClientSocket {
   }
 
   [[nodiscard]] int fd() const { return fd_; }
+  // Octets that read() got.
+  [[nodiscard]] std::uint64_t received() const { return received_; }
 
  private:
   explicit ClientSocket(int fd) : fd_(fd) {}
@@ -59,6 +62,7 @@ class ClientSocket {
   bool take_message(std::string_view& rest, std::string_view& message) const;
   int fd_;
   bool plain_text_ = false;
+  std::uint64_t received_ = 0;
   std::string partial_;
 };
 

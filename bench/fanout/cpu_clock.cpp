@@ -12,9 +12,11 @@ Result<CpuClock> CpuClock::of_process(pid_t process) {
   return clock;
 }
 
-Result<CpuClock> CpuClock::of_this_thread() {
+Result<CpuClock> CpuClock::of_this_thread() { return of_thread(0); }
+
+Result<CpuClock> CpuClock::of_thread(pid_t thread) {
   CpuClock clock;
-  if (auto added = clock.counter_.add(0); !added) return added.error();
+  if (auto added = clock.counter_.add(thread); !added) return added.error();
   return clock;
 }
 

@@ -16,6 +16,7 @@ class CpuClock {
  public:
   static Result<CpuClock> of_process(pid_t process);
   static Result<CpuClock> of_this_thread();
+  static Result<CpuClock> of_thread(pid_t thread);
   // The kernel's threads that do a sender's network work while both CPUs are busy. Without threads
   // where this process can not see them; then visible() is false.
   static CpuClock of_ksoftirqd();

@@ -219,6 +219,12 @@ Result<void> Gathering::settle(Latencies* latencies) {
   return {};
 }
 
+std::uint64_t Gathering::octets() const {
+  std::uint64_t sum = 0;
+  for (const Member& member : members_) sum += member.socket.received();
+  return sum;
+}
+
 Result<void> Gathering::check_complete() const {
   for (const Member& member : members_)
     for (std::size_t place = 0; place < member.next.size(); ++place)

@@ -43,6 +43,8 @@ class Gathering {
   [[nodiscard]] Result<void> check_complete() const;
 
   [[nodiscard]] std::uint64_t deliveries() const { return deliveries_; }
+  // That all members have read, protocol and all.
+  [[nodiscard]] std::uint64_t octets() const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] static std::uint64_t now_ns();
 

@@ -44,6 +44,19 @@ def test_a_peer_starts_and_delivers(peer, tmp_path):
     assert asked["versions"][peer]
 
 
+def test_every_load_works_in_process(tmp_path):
+    out = tmp_path / "out.json"
+    subprocess.run([BUILD / "bin/bench_inprocess", "--small", f"--benchmark_out={out}", "--benchmark_out_format=json"],
+                   check=True, capture_output=True)
+    runs = {run["name"].split("/iterations")[0]: run for run in json.loads(out.read_text())["benchmarks"]}
+    deliveries = {"idle": None, "one-room-w1": 2 * 10, "one-room-w16": 2 * 16 * 10, "rooms-of-10-w64": 2 * 64 * 10}
+    assert {f"{load}/{backend}" for load in deliveries for backend in ("io_uring", "epoll")} == set(runs)
+    for name, run in runs.items():
+        wanted = deliveries[name.split("/")[0]]
+        assert run["connections"] > 0
+        assert "malloc_bytes" in run and "resident_bytes" in run if wanted is None else run["deliveries"] == wanted
+
+
 @pytest.mark.parametrize("fault, said", [("lost", "event 4 came where 3 was due"), ("twice", "event 3 came where 4 was due"),
                                          ("elsewhere", "an event of source 1 came to room 0")])
 def test_a_broken_promise_gives_no_figure(fault, said):
