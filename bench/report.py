@@ -145,7 +145,18 @@ def inprocess_section(asked):
             f"Octets of memory a connection:\n\n{table(MEMORY_HEAD, memory)}")
 
 
-SECTIONS = {"inprocess": inprocess_section}  # others are of bench/suite.py
+LIMIT_HEAD = ["backend", "window", "server", "ksoftirqd", "limit", "ratio", "messages a visit", "deliveries/s"]
+
+
+def limit_section(asked):
+    machine = asked["machine"]
+    rows = [[one["backend"], number(one["window"]), number(one["server_ns"]), number(one["softirq_ns"]), number(one["limit_ns"]),
+             number(one["ratio"], 2), number(one["messages_a_visit"], 1), number(one["deliveries_per_s"])]
+            for one in asked["results"]]
+    return f"{machine['cpus']} CPUs ({machine['cpu']}), load of the machine {machine['load'][0]:.1f} at the start.\n\n{table(LIMIT_HEAD, rows)}"
+
+
+SECTIONS = {"inprocess": inprocess_section, "limit": limit_section}  # others are of bench/suite.py
 
 
 def main():

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kPayloadBytes = 128;
 // A receiver acknowledges each of its first segments at once, which costs the sender 1.7 times.
 constexpr int kWarmUp = 32;
+// Publications in flight, which the engine handles in one tick.
+constexpr std::size_t kWindows[] = {1, 16, 64};
 
 // Publishes in windows: the next one goes out when everybody has the one before.
 class Publisher {
@@ -91,10 +93,10 @@ Result<void> Bench::repeat(std::size_t window, int windows, Repetitions& into) {
   return {};
 }
 
-}  // namespace
-
-Result<std::vector<FanoutFigures>> fanout(const Settings& settings) {
-  std::vector<std::string> arguments{"--shards", "1", "--set", "limits.ping_interval_s=600"};
+Result<void> measure(const Settings& settings, const std::string& backend,
+                     std::vector<FanoutFigures>& figures) {
+  std::vector<std::string> arguments{"--shards", "1",    "--set", "limits.ping_interval_s=600",
+                                     "--engine", backend};
   arguments.insert(arguments.end(), settings.server_arguments.begin(),
                    settings.server_arguments.end());
   auto server =
@@ -115,18 +117,26 @@ Result<std::vector<FanoutFigures>> fanout(const Settings& settings) {
 
   Bench bench{
       *server, **crowd, publisher, **limit, std::move(cpu).value(), CpuClock::of_ksoftirqd()};
-  const std::size_t windows[] = {1, 16};
-  Repetitions repetitions[2];
+  Repetitions repetitions[std::size(kWindows)];
   for (int i = 0; i < settings.repetitions; ++i)
-    for (std::size_t w = 0; w < 2; ++w)
-      if (auto done = bench.repeat(windows[w], settings.messages, repetitions[w]); !done)
+    for (std::size_t w = 0; w < std::size(kWindows); ++w)
+      if (auto done = bench.repeat(kWindows[w], settings.messages, repetitions[w]); !done)
         return done.error();
-  std::vector<FanoutFigures> figures;
-  for (std::size_t w = 0; w < 2; ++w) {
+  for (std::size_t w = 0; w < std::size(kWindows); ++w) {
     const Repetitions& all = repetitions[w];
-    figures.push_back({windows[w], (*crowd)->frame_bytes(), median(all.server), median(all.softirq),
-                       median(all.limit), median(all.ratio), median(all.visits), median(all.rate)});
+    figures.push_back({backend, kWindows[w], (*crowd)->frame_bytes(), median(all.server),
+                       median(all.softirq), median(all.limit), median(all.ratio),
+                       median(all.visits), median(all.rate)});
   }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<FanoutFigures>> fanout(const Settings& settings) {
+  std::vector<FanoutFigures> figures;
+  for (const std::string& backend : settings.backends)
+    if (auto done = measure(settings, backend, figures); !done) return done.error();
   return figures;
 }
 

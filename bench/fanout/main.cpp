@@ -50,20 +50,20 @@ void write_json(const fs::path& path, const std::string& machine, const std::str
 std::string show(const std::vector<FanoutFigures>& all, const Settings& settings) {
   fmt::print("{} subscribers, 128 octets of data, medians of {}; CPU ns a delivered message\n",
              settings.subscribers, settings.repetitions);
-  fmt::print("{:>8} {:>7} {:>9} {:>10} {:>8} {:>7} {:>9} {:>14}\n", "window", "frame", "server",
-             "ksoftirqd", "limit", "ratio", "a visit", "deliveries/s");
+  fmt::print("{:>8} {:>8} {:>7} {:>9} {:>10} {:>8} {:>7} {:>9} {:>14}\n", "backend", "window",
+             "frame", "server", "ksoftirqd", "limit", "ratio", "a visit", "deliveries/s");
   std::string json = "[";
   for (const FanoutFigures& f : all) {
     const std::string softirq = f.softirq_ns < 0 ? "?" : fmt::format("{:.0f}", f.softirq_ns);
-    fmt::print("{:>8} {:>7} {:>9.0f} {:>10} {:>8.0f} {:>7.2f} {:>9.1f} {:>14.0f}\n", f.window,
-               f.frame_bytes, f.server_ns, softirq, f.limit_ns, f.ratio, f.messages_a_visit,
-               f.deliveries_a_second);
+    fmt::print("{:>8} {:>8} {:>7} {:>9.0f} {:>10} {:>8.0f} {:>7.2f} {:>9.1f} {:>14.0f}\n",
+               f.backend, f.window, f.frame_bytes, f.server_ns, softirq, f.limit_ns, f.ratio,
+               f.messages_a_visit, f.deliveries_a_second);
     json += fmt::format(
-        R"({}{{"subscribers":{},"window":{},"frame_bytes":{},"server_ns":{:.1f},"softirq_ns":{},)"
+        R"({}{{"backend":"{}","subscribers":{},"window":{},"frame_bytes":{},"server_ns":{:.1f},"softirq_ns":{},)"
         R"("limit_ns":{:.1f},"ratio":{:.3f},"messages_a_visit":{:.2f},"deliveries_per_s":{:.0f}}})",
-        json.size() == 1 ? "" : ",", settings.subscribers, f.window, f.frame_bytes, f.server_ns,
-        f.softirq_ns < 0 ? "null" : fmt::format("{:.1f}", f.softirq_ns), f.limit_ns, f.ratio,
-        f.messages_a_visit, f.deliveries_a_second);
+        json.size() == 1 ? "" : ",", f.backend, settings.subscribers, f.window, f.frame_bytes,
+        f.server_ns, f.softirq_ns < 0 ? "null" : fmt::format("{:.1f}", f.softirq_ns), f.limit_ns,
+        f.ratio, f.messages_a_visit, f.deliveries_a_second);
   }
   return json + "]";
 }
@@ -144,6 +144,8 @@ int main(int argc, char** argv) {
   app.add_option("--idle", settings.idle, "outbox: further connections");
   app.add_option("--repetitions", settings.repetitions)->check(CLI::Range(1, 1'000));
   app.add_option("--messages", settings.messages, "fanout: windows a repetition");
+  app.add_option("--engine", settings.backends, "fanout: io_uring, epoll; default: both")
+      ->check(CLI::IsMember({"io_uring", "epoll"}));
   app.add_option("--rows", settings.rows_a_second, "outbox: rows a second, in hundreds");
   app.add_option("--seconds", settings.seconds, "outbox, slow: a round");
   app.add_option("--out", out, "JSON; default build/bench/QUESTION.json");

@@ -16,7 +16,8 @@ struct Settings {
   std::size_t subscribers = 1'000;
   std::size_t idle = 9'000;  // outbox: further connections that only exist
   int repetitions = 5;
-  int messages = 300;  // fanout: a repetition and window of one
+  int messages = 300;                                      // fanout: windows a repetition
+  std::vector<std::string> backends{"io_uring", "epoll"};  // fanout
   std::uint32_t rows_a_second = 1'000;
   std::uint32_t seconds = 20;
   std::vector<std::string> server_arguments;
@@ -24,6 +25,7 @@ struct Settings {
 
 // Medians of the repetitions.
 struct FanoutFigures {
+  std::string backend;
   std::size_t window = 0;
   std::size_t frame_bytes = 0;
   double server_ns = 0;   // CPU of the server a delivered message
