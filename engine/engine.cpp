@@ -117,6 +117,8 @@ Result<void> Engine::wire(Parts& parts) {
   parts.unix_file = std::move(listeners->back().file);
   auto store = make_store(settings);
   if (!store) return store.error();
+  auto schemas = EventSchemas::load(settings.outbox);
+  if (!schemas) return schemas.error();
 
   for (std::uint32_t i = 0; i < shards; ++i) {
     parts.wakeups.push_back(std::make_unique<Wakeup>());
@@ -130,12 +132,13 @@ Result<void> Engine::wire(Parts& parts) {
     std::vector<ShardSender> to_shards;
     for (auto& mailbox : parts.mailboxes)
       to_shards.push_back(mailbox->open(settings.engine.mailbox_max));
-    parts.source = std::make_unique<Source>(SourceParts{
-        std::move(*store), Mailbox<SourceMail>::Receiver(*parts.source_mailbox),
-        parts.source_wakeup, std::move(to_shards), settings, [&parts](const SourceStatus& status) {
-          count_source(parts.source_metrics, status);
-          parts.source_status.set(status);
-        }});
+    parts.source = std::make_unique<Source>(
+        SourceParts{std::move(*store), Mailbox<SourceMail>::Receiver(*parts.source_mailbox),
+                    parts.source_wakeup, std::move(to_shards), settings, std::move(*schemas),
+                    [&parts](const SourceStatus& status) {
+                      count_source(parts.source_metrics, status);
+                      parts.source_status.set(status);
+                    }});
   }
   set_reports(parts);
   std::vector<Shard::Parts> made;

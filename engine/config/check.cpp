@@ -51,6 +51,10 @@ void check_store(const Config& config, std::vector<ConfigProblem>& problems) {
       problems.push_back({fmt::format("namespace.{}.history", row.name),
                           "found \"store\" without a store, expected store.url to be set, or "
                           "\"memory\" or \"none\""});
+  if (config.outbox.unknown_events == UnknownEvents::reject && config.outbox.schemas.empty())
+    problems.push_back({"outbox.unknown_events",
+                        "found reject without outbox.schemas: every row would fail; expected a "
+                        "folder of schemas"});
   if (config.outbox.envelope_bytes_warn > config.outbox.envelope_bytes_max)
     problems.push_back(
         {"outbox.envelope_bytes_warn",

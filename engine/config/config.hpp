@@ -72,6 +72,8 @@ struct StoreConfig {
   enum class Migrate : std::uint8_t { apply, check, off } migrate = Migrate::apply;
 };
 
+enum class UnknownEvents : std::uint8_t { allow, reject };
+
 struct OutboxConfig {
   bool continuous = true;                         // false: only /outbox/publish reads
   std::uint32_t batch_max = 1'000;                // rows a window; at most 8,191
@@ -80,6 +82,9 @@ struct OutboxConfig {
   std::uint32_t poll_interval_ms = 0;  // 0: the store's own (SQLite 1,000, PostgreSQL 250)
   std::uint64_t envelope_bytes_warn = 32ULL << 10;
   std::uint64_t envelope_bytes_max = 64ULL << 10;
+  std::string schemas;  // folder of <eventType>.json; empty: no type has a schema
+  UnknownEvents unknown_events = UnknownEvents::allow;  // what becomes of types without a schema
+  std::uint64_t schema_text_bytes_max = 1'024;          // under a schema with pattern or format
 };
 
 struct LimitsConfig {

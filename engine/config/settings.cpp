@@ -32,6 +32,7 @@ constexpr std::string_view kBackends[] = {"automatic", "io_uring", "epoll"};
 constexpr std::string_view kHistories[] = {"none", "memory", "store"};
 constexpr std::string_view kSlowPolicies[] = {"disconnect", "drop_oldest", "latest"};
 constexpr std::string_view kMigrations[] = {"apply", "check", "off"};
+constexpr std::string_view kUnknownEvents[] = {"allow", "reject"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kFormats[] = {"automatic", "human", "json"};
 
@@ -134,6 +135,12 @@ constexpr Setting<Config> kSettings[] = {
      "an envelope beyond it is named in the log"},
     {"outbox", "envelope_bytes_max", in<kOutbox, &O::envelope_bytes_max>, range(kKiB, 64 * kMiB),
      "a row whose envelope is larger fails"},
+    {"outbox", "schemas", in<kOutbox, &O::schemas>, kText,
+     "folder of JSON Schemas, <eventType>.json each; a row whose payload breaks its schema fails"},
+    {"outbox", "unknown_events", choice<in<kOutbox, &O::unknown_events>, Config>(kUnknownEvents),
+     kNames, "rows whose event type has no schema: allow delivers them, reject fails them"},
+    {"outbox", "schema_text_bytes_max", in<kOutbox, &O::schema_text_bytes_max>, range(64, 2'048),
+     "a text in a payload whose schema has pattern or format"},
 
     {"limits", "message_bytes_max", in<kLimits, &M::message_bytes_max>, range(64, kGiB),
      "a message of a client; beyond it the connection closes with 1009"},

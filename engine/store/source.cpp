@@ -126,10 +126,11 @@ void Source::answer_appends() {
   if (!good.empty()) append(good);
 }
 
-Result<void> Source::check_append(const PlainRow& row) const {
+Result<void> Source::check_append(const PlainRow& row) {
   if (auto checked = check_plain_row(row, limits_); !checked) return checked;
   if (const std::string room = room_of(row); !is_in_store(parts_.config, room))
     return not_in_store(parts_.config, room);
+  if (row.envelope) return parts_.schemas.check(row.event_type, *row.data);
   return {};
 }
 
@@ -341,6 +342,11 @@ std::optional<FailedRow> Source::deliver(const OutboxRow& row, Delivered& delive
   auto judged = events_of(row, limits_);
   if (auto* failed = std::get_if<FailedRow>(&judged)) return std::move(*failed);
   RowEvents& out = std::get<RowEvents>(judged);
+  if (row.kind == OutboxRow::Kind::envelope)
+    if (const auto checked = parts_.schemas.check(row.event_type, row.payload); !checked)
+      return FailedRow{row.id, row.event_id,
+                       checked.error().code == Errc::not_found ? "unknown_event" : "schema",
+                       checked.error().detail};
   for (const Event& event : out.events)
     if (!is_in_store(parts_.config, event.room))
       return FailedRow{row.id, event.id.text(), "wrong_namespace",

@@ -16,6 +16,7 @@
 #include "message/mail.hpp"
 #include "queue/mailbox.hpp"
 #include "queue/wakeup.hpp"
+#include "store/event_schemas.hpp"
 #include "store/outbox_store.hpp"
 #include "store/shard_outlets.hpp"
 
@@ -53,6 +54,7 @@ struct SourceParts {
   Wakeup& wakeup;                                  // of `mail`
   std::vector<Mailbox<ShardMail>::Sender> shards;  // by index of the shard
   const Config& config;                            // after with_default_namespaces()
+  EventSchemas schemas;
   // Called on the outbox thread after each turn that changed something; must not block.
   std::function<void(const SourceStatus&)> report;
 };
@@ -80,7 +82,7 @@ class Source final {
   void take(SourceMail&& mail);
   void answer_appends();
   void append(std::vector<AppendMail>& good);
-  [[nodiscard]] Result<void> check_append(const PlainRow& row) const;
+  [[nodiscard]] Result<void> check_append(const PlainRow& row);
   void answer_is_recorded();
   void answer_read_now();
   void refuse_read_now(const Error& why);

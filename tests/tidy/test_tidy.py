@@ -32,6 +32,7 @@ LIBRARIES = {
     r"openssl/ssl": {"io"},
     r"openssl/": {"auth", "wire", "io", "daemon"},
     r"sqlite3\.h": {"store"},
+    r"valijson/|nlohmann/": {"store"},
     r"libpq-fe\.h|postgres": {"pg"},
     r"zlib\.h": {"wire"},
     r"simdjson\.h": {"message", "protocol", "auth"},

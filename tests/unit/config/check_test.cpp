@@ -160,6 +160,14 @@ TEST(CheckConfig, RefusesEmptyKeys) {
   EXPECT_THAT(problems_of(config), HasSubstr("auth.public_keys"));
 }
 
+TEST(CheckConfig, RefusesEveryTypeOnlyWhereSomeHaveASchema) {
+  Config config = valid();
+  config.outbox.unknown_events = UnknownEvents::reject;
+  EXPECT_THAT(problems_of(config), HasSubstr("outbox.unknown_events"));
+  config.outbox.schemas = "schemas";
+  EXPECT_EQ(problems_of(config), "");
+}
+
 TEST(CheckConfig, WarnsOfEnvelopesNoLaterThanItRefusesThem) {
   Config config = valid();
   config.outbox.envelope_bytes_warn = config.outbox.envelope_bytes_max;

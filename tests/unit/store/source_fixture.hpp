@@ -62,12 +62,12 @@ class SourceFixture : public testing::Test {
       shards_.push_back(std::make_unique<TestShard>());
       senders.push_back(shards_.back()->mailbox.open(credits));
     }
-    source_ = std::make_unique<Source>(
-        SourceParts{std::move(store), Mailbox<SourceMail>::Receiver(mailbox_), wakeup_,
-                    std::move(senders), config_, [this](const SourceStatus& status) {
-                      const std::lock_guard lock(status_mutex_);
-                      status_ = status;
-                    }});
+    source_ = std::make_unique<Source>(SourceParts{
+        std::move(store), Mailbox<SourceMail>::Receiver(mailbox_), wakeup_, std::move(senders),
+        config_, EventSchemas::load(config_.outbox).value(), [this](const SourceStatus& status) {
+          const std::lock_guard lock(status_mutex_);
+          status_ = status;
+        }});
     thread_ = std::thread([this] { source_->run(); });
   }
 

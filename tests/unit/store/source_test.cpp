@@ -1,6 +1,8 @@
 #include "store/source.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "message/timestamp.hpp"
 
@@ -237,6 +239,39 @@ TEST_F(SourceTest, AFailedRowDoesNotStopItsNeighbours) {
   EXPECT_NE(rows[3].error.find("chat:7"), std::string::npos) << rows[3].error;
   EXPECT_EQ(status().top, 6U);
   EXPECT_EQ(status().rows_failed, 4U);
+}
+
+TEST_F(SourceTest, APayloadThatBreaksItsSchemaFailsAndATypeWithoutOneAsConfigured) {
+  std::string pattern = (std::filesystem::temp_directory_path() / "schemas-XXXXXX").string();
+  config_.outbox.schemas = ::mkdtemp(pattern.data());
+  config_.outbox.unknown_events = UnknownEvents::reject;
+  std::ofstream(config_.outbox.schemas + "/kitchen.task.claimed.json")
+      << R"({"required":["taskId"]})";
+  const auto typed = [](Offset offset, const char* type, const char* payload) {
+    auto made = row(offset);
+    made.event_type = type;
+    made.payload = payload;
+    made.payload_bytes = made.payload.size();
+    return made;
+  };
+  auto plain = typed(4, "any", "1");
+  plain.kind = OutboxRow::Kind::plain;
+  plain.room = "tenant:42";
+  commit(window({typed(1, "kitchen.task.claimed", R"({"taskId":"7"})"),
+                 typed(2, "kitchen.task.claimed", R"({"task":"7"})"),
+                 typed(3, "kitchen.task.burnt", "{}"), plain}));
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] {
+    return status().events == 3 &&
+           database_.use([](FakeDatabase::State& state) { return state.failed.size() == 2; });
+  }));
+  std::filesystem::remove_all(config_.outbox.schemas);
+  EXPECT_THAT(offsets_in("tenant:42"), ElementsAre(1, 4)) << "a plain row is not checked";
+  const auto rows = database_.use([](FakeDatabase::State& state) { return state.failed; });
+  EXPECT_EQ(rows[0].reason, "schema");
+  EXPECT_THAT(rows[0].error, testing::HasSubstr("'taskId'"));
+  EXPECT_EQ(rows[1].reason, "unknown_event");
+  EXPECT_THAT(rows[1].error, testing::HasSubstr("kitchen.task.burnt has no schema"));
 }
 
 TEST_F(SourceTest, AWindowOfFailedRowsAloneMovesThePosition) {
