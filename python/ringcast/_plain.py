@@ -5,6 +5,7 @@ the row can only fail. So its rules (nesting, range of numbers, UTF-8) are appli
 databases alike.
 """
 
+import dataclasses
 import datetime
 import enum
 import math
@@ -99,7 +100,11 @@ def _opened(value: object, path: str) -> object:
             return value.model_dump(mode="json", by_alias=True)  # type: ignore[attr-defined]
         if is_of(value, "msgspec", "Struct"):
             return sys.modules["msgspec"].to_builtins(value, str_keys=True)
-        fields = getattr(value, "__dataclass_fields__", None)
-        if fields is not None:
-            return {name: getattr(value, name) for name in fields}
+        if dataclasses.is_dataclass(value):
+            # ringcast.events names its fields as the schema does, and leaves out what is not set.
+            return {
+                field.metadata.get("json", field.name): getattr(value, field.name)
+                for field in dataclasses.fields(value)
+                if not (field.metadata.get("optional") and getattr(value, field.name) is None)
+            }
     raise NotPlainError(path, f"is a {type(value).__name__}, which JSON does not have")

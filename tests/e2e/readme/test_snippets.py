@@ -23,7 +23,7 @@ STORE = True
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
           "dev",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
-          "write-sqlalchemy-async", "write-many"}
+          "write-sqlalchemy-async", "write-many", "typed-events"}
 
 
 def shell(text, folder, **environment):

@@ -1,4 +1,5 @@
 """Each script of docs/writing-rows.md changes the application's row and its event arrives."""
+import json
 import os
 import subprocess
 import sys
@@ -17,14 +18,19 @@ SCRIPTS = [("write-sqlite3", "sqlite", None), ("write-psycopg", "postgres", None
            ("write-sqlalchemy-async", "postgres", "postgresql+asyncpg")]
 
 
+def python(text, *arguments):
+    return subprocess.run([sys.executable, "-c", text, *arguments], check=True, timeout=DEADLINE_S,
+                          stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "python")}).stdout
+
+
 def run(name, store, scheme):
     where = store.url
     if store.kind == "sqlite":
         where = f"sqlite:///{store.path}" if scheme else str(store.path)
     elif scheme:
         where = where.replace("postgresql", scheme, 1)
-    subprocess.run([sys.executable, "-c", snippet(name), where], check=True, timeout=DEADLINE_S,
-                   env={**os.environ, "PYTHONPATH": str(ROOT / "python")})
+    python(snippet(name), where)
 
 
 @pytest.fixture
@@ -55,6 +61,14 @@ def test_the_change_and_its_event_are_committed(client, store, name, scheme):
     assert event["type"] == "kitchen.task.claimed"
     assert event["data"]["payload"] == {"taskId": 7, "employeeId": "ann"}
     assert store.query("select employee from task") == [("ann",)]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_a_typed_event_is_written_and_read(client, store):
+    reading = snippet("typed-events") + "\nimport json\nprint(received(json.loads(sys.argv[2])))"
+    assert python(reading, store.path, "{}").startswith("ignored: {'id': 'is missing'")
+    (event,) = client.events(1)
+    assert python(reading, store.path, json.dumps(event["data"])) == "ann has claimed 7\n"
 
 
 @pytest.mark.parametrize("store", ["postgres"], indirect=True)
