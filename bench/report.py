@@ -14,7 +14,7 @@ from matplotlib import pyplot  # noqa: E402  after the backend is chosen
 
 PAGE = ROOT / "docs/benchmarks.md"
 TITLES = {one.name: one.title for one in
-          scenarios.HEADLINE + scenarios.DEMAND + scenarios.SSE + scenarios.OFFERED}
+          scenarios.HEADLINE + scenarios.DEMAND + scenarios.SSE + scenarios.OFFERED + scenarios.FLUSH}
 
 
 def number(value, digits=0):
@@ -107,6 +107,57 @@ def plot_offered(asked, path):
     save(figure, path)
 
 
+def flush_title(server):
+    return "0" if server == "ringcast-io_uring" else server.rpartition("flush")[2]
+
+
+def plot_flush(asked, path):
+    """p50, p99, CPU and sends a delivery, by offered load; a line for each interval."""
+    figure, axes = pyplot.subplots(1, 4, figsize=(13, 3.2))
+    for axis, (key, label) in zip(axes, (("p50_ms", "p50 ms"), ("p99_ms", "p99 ms"), ("total_ns", "CPU ns a delivery"),
+                                         ("sends", "sends a delivery"))):
+        for server in asked["titles"]:
+            points = [(int(name.split("-")[1]), by_server[server][key])
+                      for name, by_server in asked["results"].items() if key in by_server.get(server, {})]
+            axis.plot(*zip(*points), marker="o", markersize=3, label=flush_title(server)) if points else None
+        axis.set(xscale="log", yscale="log", xlabel="publications a second to 200", title=label)
+        axis.title.set_fontsize(9)
+        axis.tick_params(labelsize=7)
+    axes[3].legend(fontsize=8, title="flush_interval_ms", title_fontsize=8)
+    save(figure, path)
+
+
+FLUSH_HEAD = ["publications/s", "flush_interval_ms", "CPU ns", "sends a delivery", "p50 ms", "p99", "p99.9"]
+
+
+def flush_section(asked):
+    rows = [[number(int(name.split("-")[1])), flush_title(server), number(entry["total_ns"]), counted(entry["sends"]),
+             number(entry["p50_ms"], 2), number(entry["p99_ms"], 2), number(entry["p999_ms"], 2)]
+            for name, by_server in asked["results"].items() for server, entry in by_server.items() if "total_ns" in entry]
+    plot_flush(asked, ROOT / "docs/benchmarks-flush.png")
+    return f"{conditions(asked)}\n\n![flush](benchmarks-flush.png)\n\n{table(FLUSH_HEAD, rows)}"
+
+
+DEFLATE_HEAD = ["server", "octets of data", "in flight", "clients", "CPU ns", "to plain", "on the wire", "to plain",
+                "deliveries/s", "p50 ms", "p99"]
+
+
+def deflate_section(asked):
+    rows = []
+    for name, by_server in asked["results"].items():
+        protocol, payload, window = re.fullmatch(r"(native(?:-deflate)?)-(\d+)-w(\d+)", name).groups()
+        for server, entry in by_server.items():
+            plain = asked["results"].get(f"native-{payload}-w{window}", {}).get(server, {})
+            if "total_ns" not in entry or "total_ns" not in plain:
+                continue
+            rows.append([asked["titles"][server].split(", ")[1], number(int(payload)), window,
+                         "permessage-deflate" if "deflate" in protocol else "plain", number(entry["total_ns"]),
+                         number(entry["total_ns"] / plain["total_ns"], 2), number(entry["octets"]),
+                         number(entry["octets"] / plain["octets"], 2), number(entry["deliveries_per_s"]),
+                         number(entry["p50_ms"], 2), number(entry["p99_ms"], 2)])
+    return f"{conditions(asked)}\n\n{table(DEFLATE_HEAD, rows)}"
+
+
 def save(figure, path):
     figure.tight_layout()
     figure.savefig(path, dpi=110, metadata={"Software": None})
@@ -156,7 +207,8 @@ def limit_section(asked):
     return f"{machine['cpus']} CPUs ({machine['cpu']}), load of the machine {machine['load'][0]:.1f} at the start.\n\n{table(LIMIT_HEAD, rows)}"
 
 
-SECTIONS = {"inprocess": inprocess_section, "limit": limit_section}  # others are of bench/suite.py
+SECTIONS = {"inprocess": inprocess_section, "limit": limit_section, "flush": flush_section,
+            "deflate": deflate_section}  # others are of bench/suite.py
 
 
 def main():

@@ -13,6 +13,7 @@ class Scenario:
     rate: float = 0  # publications a second at fixed times, instead of a window
     members_publish: bool = False
     idle: bool = False
+    rows: bool = False
     seconds: float = 1.5
     protocol: str | None = None  # instead of the server's
 
@@ -30,6 +31,7 @@ class Scenario:
                  "--payload", self.payload, "--window", self.window, "--rate", self.rate, "--seconds", self.seconds]
         words += ["--members-publish"] if self.members_publish else []
         words += ["--idle"] if self.idle else []
+        words += ["--rows"] if self.rows else []
         return [str(word) for word in words]
 
 
@@ -47,6 +49,12 @@ DEMAND = [
     Scenario("idle-10000", "10,000 connections arrive 500 at a time, subscribe, and stay idle", per_room=10000, idle=True,
              seconds=5),
 ]
+FLUSH = [Scenario(f"flush-{rate}", f"{rate:,} publications a second to one room x 200", per_room=200, rate=rate, seconds=2.5)
+         for rate in (10, 50, 200, 1000, 4000)]
+DEFLATE = [Scenario(f"{protocol}-{payload}-w{window}", f"{payload:,} octets, {window} in flight, {said}", payload=payload,
+                    window=window, protocol=protocol, rows=True)
+           for payload, window in ((1024, 1), (1024, 16), (16384, 1))
+           for protocol, said in (("native", "plain"), ("native-deflate", "permessage-deflate"))]
 # Server-Sent Events: of the servers here only Ringcast has them.
 SSE = [Scenario("sse-1000-w1", "one room x 1,000 over SSE, 1 in flight", protocol="sse"),
        Scenario("sse-1000-w16", "one room x 1,000 over SSE, 16 in flight", protocol="sse", window=16)]

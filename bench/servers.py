@@ -29,14 +29,17 @@ INSTALL = {
 
 
 class Ringcast:
-    """`backend` is io_uring or epoll; one shard, because the server gets one CPU, unless the question is about shards."""
+    """`backend` is io_uring or epoll; one shard, because the server gets one CPU, unless the question is about shards.
+    `variant` is a part of a name, a title, and what is set; only questions about it ask for one."""
     protocol = "native"
 
-    def __init__(self, backend, binary, shards=1):
+    def __init__(self, backend, binary, shards=1, variant=None):
         self.name, self.title = f"ringcast-{backend}", f"Ringcast, {backend}"
         if shards > 1:
-            self.name, self.title = f"{self.name}-{shards}", f"{self.title}, {shards} shards"
-        self.backend, self.binary, self.shards = backend, binary, shards
+            variant = str(shards), f"{shards} shards", []
+        if variant:
+            self.name, self.title = f"{self.name}-{variant[0]}", f"{self.title}, {variant[1]}"
+        self.backend, self.binary, self.shards, self.variant = backend, binary, shards, variant
 
     def install(self):
         pass
@@ -52,7 +55,8 @@ class Ringcast:
         return [self.binary, "dev", "--listen", "127.0.0.1:0", "--store", f"sqlite:{folder}/bench.db", "--log-level",
                 "error", "--engine", self.backend, "--shards", str(self.shards), "--set", "limits.ping_interval_s=600",
                 "--set", f"listen.connections_max={connections}",
-                "--set", f"listen.connections_per_address_max={connections}"], folder
+                "--set", f"listen.connections_per_address_max={connections}",
+                *(word for one in (self.variant or ("", "", []))[2] for word in ("--set", one))], folder
 
 
 class Peer(Ringcast):
@@ -63,7 +67,7 @@ class Peer(Ringcast):
         about = tomllib.loads((folder / "peer.toml").read_text())
         self.title, self.protocol, self.about = about["title"], about["protocol"], about
         self.home = INSTALLED / folder.name
-        self.shards = 1
+        self.variant = None
 
     def install(self):
         content = b"".join(path.read_bytes() for path in sorted(self.folder.iterdir()) if path.is_file())
@@ -87,6 +91,10 @@ def all_servers(binary):
     peers = [Peer(path.parent) for path in sorted(PEERS.glob("*/peer.toml"))]
     ours = [Ringcast("io_uring", binary), Ringcast("epoll", binary)]
     more = [Ringcast("io_uring", binary, shards) for shards in (2, 4, 8)]
+    more += [Ringcast("io_uring", binary, variant=(f"flush{ms}", f"{ms} ms", [f"namespace.bench.flush_interval_ms={ms}"]))
+             for ms in (2, 5, 20)]
+    more += [Ringcast(backend, binary, variant=("deflate", "compression", ["listen.compression=true"]))
+             for backend in ("io_uring", "epoll")]
     return {server.name: server for server in [*ours, *more, *peers]}
 
 

@@ -5,7 +5,9 @@ them meet the same minutes, and writes every run and the medians to build/bench/
   peers    the same on Ringcast and on every peer of bench/peers
   demand   10,000 subscribers, larger payloads, idle connections and their arrival, SSE
   offered  latency by offered load
-  shards   the headline loads on 1 to 8 shards, which share all CPUs with the generator"""
+  shards   the headline loads on 1 to 8 shards, which share all CPUs with the generator
+  flush    latency and CPU by offered load and flush_interval_ms
+  deflate  JSON rows to plain clients and to clients with permessage-deflate"""
 import argparse
 import datetime
 import json
@@ -25,6 +27,9 @@ QUESTIONS = {
     "peers": (scenarios.HEADLINE, "*", 7),
     "demand": (scenarios.DEMAND, "ringcast-io_uring ringcast-epoll bun ws", 3),
     "shards": (scenarios.HEADLINE, "ringcast-io_uring ringcast-io_uring-2 ringcast-io_uring-4 ringcast-io_uring-8", 5),
+    "flush": (scenarios.FLUSH, "ringcast-io_uring ringcast-io_uring-flush2 ringcast-io_uring-flush5 "
+              "ringcast-io_uring-flush20", 1),
+    "deflate": (scenarios.DEFLATE, "ringcast-io_uring-deflate ringcast-epoll-deflate", 2),
     "offered": (scenarios.OFFERED, "ringcast-io_uring ringcast-epoll bun ws", 3),
 }
 REFERENCES = ("ws", "bun", "ringcast-io_uring")
@@ -151,7 +156,7 @@ def main():
     settings.rounds = settings.rounds or QUESTIONS[settings.question][2]
     all_of_them = servers.all_servers(str(binaries / "ringcastd"))
     wanted = QUESTIONS[settings.question][1]
-    names = settings.servers or ([name for name, server in all_of_them.items() if server.shards == 1] if wanted == "*"
+    names = settings.servers or ([name for name, server in all_of_them.items() if not server.variant] if wanted == "*"
                                  else wanted.split())
     versions, missing = installed(names, all_of_them)
     runs, loads = run_all(settings, all_of_them, list(versions))

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <utility>
 
 namespace ringcast::bench {
@@ -45,6 +47,15 @@ Result<void> send_all(int fd, std::string_view octets) {
   return {};
 }
 
+// A ring of this thread that has just ended interrupts it, and a receive with a timeout is not
+// begun again by the kernel.
+long recv_blocking(int fd, char* buffer, std::size_t size) {
+  for (;;) {
+    const auto got = ::recv(fd, buffer, size, 0);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
 }  // namespace
 
 ClientSocket::ClientSocket(ClientSocket&& other) noexcept
@@ -63,23 +74,29 @@ Result<ClientSocket> ClientSocket::open(std::uint16_t port) {
   return ClientSocket(*fd);
 }
 
-std::string ClientSocket::upgrade_request(std::uint16_t port, std::string_view path) {
+std::string ClientSocket::upgrade_request(std::uint16_t port, std::string_view path,
+                                          std::string_view extension) {
+  const std::string offer =
+      extension.empty() ? "" : fmt::format("Sec-WebSocket-Extensions: {}\r\n", extension);
   return fmt::format(
-      "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{}"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-      path, port);
+      path, port, offer);
 }
 
-Result<void> ClientSocket::wait_for_head(std::string_view status) {
+Result<void> ClientSocket::wait_for_head(std::string_view status, std::string_view text) {
   std::string head;
   char octet = 0;
   while (!head.ends_with("\r\n\r\n")) {
-    if (::recv(fd_, &octet, 1, 0) != 1)
+    if (recv_blocking(fd_, &octet, 1) != 1)
       return {Errc::unavailable, "the server closed during the handshake"};
     head += octet;
   }
-  if (head.starts_with(status)) return {};
-  return {Errc::unavailable, "no upgrade: " + head.substr(0, head.find('\r'))};
+  if (!head.starts_with(status))
+    return {Errc::unavailable, "no upgrade: " + head.substr(0, head.find('\r'))};
+  if (head.find(text) == std::string::npos)
+    return {Errc::unavailable, fmt::format("the server does not agree to {}", text)};
+  return {};
 }
 
 Result<ClientSocket> ClientSocket::connect(std::uint16_t port) {
@@ -118,7 +135,7 @@ Result<std::string> ClientSocket::wait_for(std::string_view text) {
       return found;
     }
     partial_ = std::string(rest);
-    const auto got = ::recv(fd_, buffer, sizeof buffer, 0);
+    const auto got = recv_blocking(fd_, buffer, sizeof buffer);
     // A ring that ends in this process interrupts, and a receive with a timeout is not restarted.
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return {Errc::unavailable, fmt::format("no {} came: '{}'", text, partial_)};
@@ -134,7 +151,7 @@ long ClientSocket::receive(std::vector<char>& buffer) {
   return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-bool ClientSocket::take_message(std::string_view& rest, std::string_view& message) const {
+bool ClientSocket::take_message(std::string_view& rest, std::string_view& message) {
   if (plain_text_) {
     std::string_view empty_line = "\n\n";
     auto end = rest.find(empty_line);
@@ -156,6 +173,7 @@ bool ClientSocket::take_message(std::string_view& rest, std::string_view& messag
     header += extra;
   }
   if (rest.size() < header + size) return false;
+  compressed_ = (octet(0) & 0x40) != 0;  // RFC 7692 section 6: RSV1
   message = rest.substr(header, size);
   rest.remove_prefix(header + size);
   return true;
@@ -176,6 +194,19 @@ Result<std::string> http_get(std::uint16_t port, std::string_view path) {
   const auto body = answer.find("\r\n\r\n");
   if (body == std::string::npos) return {Errc::unavailable, "no answer"};
   return answer.substr(body + 4);
+}
+
+double metric_of(std::uint16_t port, std::string_view name) {
+  auto text = http_get(port, "/metrics");
+  if (!text) return 0;
+  double sum = 0;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto end = line.find_first_of(" {");
+    if (end == std::string::npos || std::string_view(line).substr(0, end) != name) continue;
+    sum += std::atof(line.c_str() + line.rfind(' '));
+  }
+  return sum;
 }
 
 std::uint64_t number_after(std::string_view message, std::string_view name, std::uint64_t missing) {

@@ -18,9 +18,10 @@ class ClientSocket {
   static Result<ClientSocket> connect(std::uint16_t port);
   // Only connected; the owner sends the request and waits for the head of the answer.
   static Result<ClientSocket> open(std::uint16_t port);
-  static std::string upgrade_request(std::uint16_t port, std::string_view path);
-  // Reads the head of an HTTP answer; error unless it begins with `status`.
-  Result<void> wait_for_head(std::string_view status);
+  static std::string upgrade_request(std::uint16_t port, std::string_view path,
+                                     std::string_view extension = {});
+  // Reads the head of an HTTP answer; error unless it begins with `status` and has `text`.
+  Result<void> wait_for_head(std::string_view status, std::string_view text = {});
   // From here on a message is text up to an empty line, by LF or by CR LF.
   void plain_text() { plain_text_ = true; }
   ClientSocket(ClientSocket&& other) noexcept;
@@ -53,21 +54,27 @@ class ClientSocket {
   }
 
   [[nodiscard]] int fd() const { return fd_; }
+  // Whether the message that read() is showing is compressed.
+  [[nodiscard]] bool compressed() const { return compressed_; }
   // Octets that read() got.
   [[nodiscard]] std::uint64_t received() const { return received_; }
 
  private:
   explicit ClientSocket(int fd) : fd_(fd) {}
   [[nodiscard]] long receive(std::vector<char>& buffer);
-  bool take_message(std::string_view& rest, std::string_view& message) const;
+  bool take_message(std::string_view& rest, std::string_view& message);
   int fd_;
   bool plain_text_ = false;
+  bool compressed_ = false;
   std::uint64_t received_ = 0;
   std::string partial_;
 };
 
 // The body of a GET, over a connection of its own.
 Result<std::string> http_get(std::uint16_t port, std::string_view path);
+
+// A counter of a daemon's /metrics, summed over its labels; 0 if it is not there.
+double metric_of(std::uint16_t port, std::string_view name);
 
 // The unsigned number behind `name` in a message; `missing` if there is none.
 [[nodiscard]] std::uint64_t number_after(std::string_view message, std::string_view name,

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "client_socket.hpp"
@@ -64,17 +63,6 @@ std::uint64_t ServerProcess::resident_bytes() const {
   return 0;
 }
 
-double ServerProcess::metric(const std::string& name) const {
-  auto text = http_get(port_, "/metrics");
-  if (!text) return 0;
-  double sum = 0;
-  std::istringstream lines(*text);
-  for (std::string line; std::getline(lines, line);) {
-    const auto end = line.find_first_of(" {");
-    if (end == std::string::npos || std::string_view(line).substr(0, end) != name) continue;
-    sum += std::atof(line.c_str() + line.rfind(' '));
-  }
-  return sum;
-}
+double ServerProcess::metric(const std::string& name) const { return metric_of(port_, name); }
 
 }  // namespace ringcast::bench

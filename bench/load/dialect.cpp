@@ -14,6 +14,7 @@ std::string framed(std::string_view text) {
   return out;
 }
 
+// The greeting is too short to be compressed, and so are answers.
 class Native : public Dialect {
  public:
   std::string path(const std::string&) const override { return "/ws"; }
@@ -30,6 +31,13 @@ class Native : public Dialect {
         out,
         fmt::format(R"({{"type":"publish","room":"{}","event":"bench","data":{}}})", room, data));
   }
+};
+
+// Subscribers get compressed events; who publishes does not compress.
+class NativeDeflate final : public Native {
+ public:
+  std::string_view extension() const override { return "permessage-deflate"; }
+  std::string_view publisher() const override { return "native"; }
 };
 
 // Subscribers alone.
@@ -154,6 +162,7 @@ bool Dialect::refuses(std::string_view message) const {
 Result<std::unique_ptr<Dialect>> Dialect::named(std::string_view name) {
   std::unique_ptr<Dialect> dialect;
   if (name == "native") dialect = std::make_unique<Native>();
+  if (name == "native-deflate") dialect = std::make_unique<NativeDeflate>();
   if (name == "sse") dialect = std::make_unique<Sse>();
   if (name == "topic") dialect = std::make_unique<Topic>();
   if (name == "socketio") dialect = std::make_unique<SocketIo>();

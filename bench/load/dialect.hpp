@@ -20,7 +20,7 @@ struct Step {
 // server as it was sent, so what arrives needs no dialect. Thread: any; without state.
 class Dialect {
  public:
-  // native, sse, topic, socketio, centrifuge, nats, nchan.
+  // native, native-deflate, sse, topic, socketio, centrifuge, nats, nchan.
   static Result<std::unique_ptr<Dialect>> named(std::string_view name);
   virtual ~Dialect() = default;
 
@@ -30,6 +30,8 @@ class Dialect {
   [[nodiscard]] virtual std::string_view publisher() const { return {}; }
   // False: the server sends text, no frames, and a publisher needs no upgrade.
   [[nodiscard]] virtual bool is_websocket() const { return true; }
+  // The WebSocket extension that subscribers offer, and without which they do not begin.
+  [[nodiscard]] virtual std::string_view extension() const { return {}; }
   // What follows the upgrade until the connection gets the room's events; without a room until it
   // may publish.
   [[nodiscard]] virtual std::vector<Step> enter(const std::string& room) const = 0;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "json_rows.hpp"
+
 namespace ringcast::bench {
 
 namespace {
@@ -16,6 +18,9 @@ constexpr std::size_t kEventsMax = 256;
 constexpr std::size_t kEnterAtOnce = 500;
 constexpr std::uint64_t kPatienceNs = 30'000'000'000;
 constexpr std::uint64_t kPublisherTag = UINT64_MAX;
+constexpr unsigned kRowsSeeds = 16;
+constexpr std::size_t kRowsBytesMin = 256;
+constexpr std::size_t kRowsRestBytes = 56;  // about what the numbers of an event take
 
 }  // namespace
 
@@ -35,6 +40,9 @@ Result<std::unique_ptr<Gathering>> Gathering::join(std::uint16_t port, std::stri
   g.shape_ = shape;
   g.epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   for (std::size_t i = 0; i < shape.rooms; ++i) g.room_names_.push_back(fmt::format("bench:{}", i));
+  for (unsigned seed = 0; shape.rows && seed < kRowsSeeds; ++seed)
+    g.rows_.push_back(
+        json_rows(std::max(shape.payload_bytes, kRowsBytesMin) - kRowsRestBytes, seed));
   auto dialect = Dialect::named(protocol);
   if (!dialect) return dialect.error();
   g.dialect_ = std::move(dialect).value();
@@ -62,12 +70,15 @@ Result<void> Gathering::enter_all(std::uint16_t port, const Dialect& dialect, st
     if (!socket) return socket.error();
     const std::size_t room = i % shape_.rooms;
     const std::string path = dialect.path(room_names_[room]);
-    if (auto sent = socket->send(ClientSocket::upgrade_request(port, path)); !sent) return sent;
+    if (auto sent = socket->send(ClientSocket::upgrade_request(port, path, dialect.extension()));
+        !sent)
+      return sent;
     members_.push_back({std::move(socket).value(), room, std::vector<std::uint32_t>(sources)});
   }
   const std::string_view status = dialect.is_websocket() ? "HTTP/1.1 101" : "HTTP/1.1 200";
   for (std::size_t i = first; i < last; ++i) {
-    if (auto head = members_[i].socket.wait_for_head(status); !head) return head;
+    if (auto head = members_[i].socket.wait_for_head(status, dialect.extension()); !head)
+      return head;
     if (!dialect.is_websocket()) members_[i].socket.plain_text();
   }
   const std::size_t steps = dialect.enter(room_names_[0]).size();
@@ -123,11 +134,15 @@ void Gathering::watch(int fd, std::uint64_t tag) const {
 
 void Gathering::publish(std::uint64_t time) {
   const std::size_t source = publications_ % sent_.size();
-  std::string data =
-      fmt::format(R"({{"bs":{},"bn":{},"bt":{},"pad":")", source, sent_[source], time);
-  if (data.size() + 2 < shape_.payload_bytes)
-    data.append(shape_.payload_bytes - data.size() - 2, 'x');
-  data += "\"}";
+  std::string data = fmt::format(R"({{"bs":{},"bn":{},"bt":{},)", source, sent_[source], time);
+  if (!rows_.empty()) {
+    data += fmt::format(R"("rows":{}}})", rows_[publications_ % rows_.size()]);
+  } else {
+    data += R"("pad":")";
+    if (data.size() + 2 < shape_.payload_bytes)
+      data.append(shape_.payload_bytes - data.size() - 2, 'x');
+    data += "\"}";
+  }
   ++sent_[source];
   ++publications_;
   const Dialect& dialect = publisher_dialect_ ? *publisher_dialect_ : *dialect_;
@@ -158,6 +173,11 @@ Result<void> Gathering::read_member(Member& member, Latencies* latencies) {
   std::string answers;
   now_ = now_ns();
   const bool alive = member.socket.read(buffer_, [&](std::string_view message) {
+    if (member.socket.compressed()) {
+      auto text = inflated_.text_of(message);
+      if (!text) return void(wrong_ = text.error().detail);
+      message = *text;
+    }
     if (!take(member, message, latencies)) answers += dialect_->answer(message);
   });
   if (!alive) return {Errc::unavailable, "a subscriber was disconnected"};

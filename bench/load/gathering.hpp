@@ -10,6 +10,7 @@
 
 #include "dialect.hpp"
 #include "fanout/client_socket.hpp"
+#include "inflated_frames.hpp"
 #include "latencies.hpp"
 
 namespace ringcast::bench {
@@ -19,6 +20,7 @@ struct Shape {
   std::size_t per_room = 1'000;
   bool members_publish = false;  // false: one further connection publishes into all rooms
   std::size_t payload_bytes = 128;
+  bool rows = false;  // payloads are JSON rows, else they are padded with one letter
 };
 
 // Connections behind one epoll. The data of an event is {"bs":source,"bn":number,"bt":time,...}; a
@@ -77,6 +79,8 @@ class Gathering {
   std::uint64_t deliveries_ = 0;
   std::uint64_t now_ = 0;
   std::string prepared_;
+  std::vector<std::string> rows_;  // publications take turns
+  InflatedFrames inflated_;
   std::string wrong_;
 };
 

@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   app.add_option("--rooms", settings.shape.rooms)->check(CLI::PositiveNumber);
   app.add_option("--per-room", settings.shape.per_room, "subscribers")->check(CLI::PositiveNumber);
   app.add_option("--payload", settings.shape.payload_bytes, "octets of an event's data");
+  app.add_flag("--rows", settings.shape.rows,
+               "an event's data is JSON rows, as applications have them");
   app.add_flag("--members-publish", settings.shape.members_publish, "else one connection does");
   app.add_option("--window", settings.window, "publications in flight")->check(CLI::PositiveNumber);
   app.add_option("--rate", settings.rate, "publications a second, instead of a window");

@@ -18,6 +18,12 @@ class Load {
   Load(const LoadSettings& settings, Gathering& gathering)
       : settings_(settings), gathering_(gathering) {}
 
+  // By windows under any load: at ten publications a second the rest would be a long wait.
+  Result<void> warm_up(std::size_t publications) {
+    auto done = run_by_window(0, publications, nullptr);
+    return done ? gathering_.check_complete() : done;
+  }
+
   // At least as long, and at least as many publications.
   Result<void> run(double seconds, std::size_t publications, Latencies* latencies) {
     auto done = settings_.rate > 0 ? run_by_rate(seconds, publications, latencies)
@@ -77,6 +83,12 @@ Result<double> system_calls_each(const LoadSettings& settings, Gathering& gather
          static_cast<double>(gathering.deliveries() - deliveries);
 }
 
+// 0 where the server is none that counts them.
+double sends_of(const LoadSettings& settings) {
+  const bool ours = settings.protocol.starts_with("native") || settings.protocol == "sse";
+  return ours ? metric_of(settings.port, "ringcast_sends_total") : 0;
+}
+
 struct Entered {
   std::unique_ptr<Gathering> gathering;
   double seconds = 0;
@@ -120,11 +132,13 @@ Result<std::string> deliver(const LoadSettings& settings) {
   Load load(settings, gathering);
   // Counted in visits of a socket: one that gets a window's messages at once got one segment.
   const std::size_t warm_up = settings.warm_up * std::max(settings.shape.rooms, settings.window);
-  if (auto warm = load.run(0, warm_up, nullptr); !warm) return warm.error();
+  if (auto warm = load.warm_up(warm_up); !warm) return warm.error();
 
   auto meter = Meter::of(settings.processes);
   if (!meter) return meter.error();
   Latencies latencies;
+  const double sends_before = sends_of(settings);
+  const std::uint64_t octets_before = gathering.octets();
   const std::uint64_t before = gathering.deliveries();
   const Spent spent_before = meter->spent();
   const std::uint64_t begin = Gathering::now_ns();
@@ -133,6 +147,8 @@ Result<std::string> deliver(const LoadSettings& settings) {
   const double seconds = seconds_since(begin);
   const Spent spent = meter->spent();
   const auto deliveries = static_cast<double>(gathering.deliveries() - before);
+  const double octets = static_cast<double>(gathering.octets() - octets_before) / deliveries;
+  const double sends = (sends_of(settings) - sends_before) / deliveries;
   auto calls = system_calls_each(settings, gathering, load);
   if (!calls) return calls.error();
   const double softirq = (spent.softirq_ns - spent_before.softirq_ns) / deliveries;
@@ -140,10 +156,11 @@ Result<std::string> deliver(const LoadSettings& settings) {
   return fmt::format(
       R"({{{},"deliveries":{:.0f},"seconds":{:.3f},"deliveries_per_s":{:.0f},"cpu_ns":{:.1f},)"
       R"("softirq_ns":{:.1f},"total_ns":{:.1f},"p50_ms":{:.4f},"p99_ms":{:.4f},"p999_ms":{:.4f},)"
-      R"("switches":{:.6f},"syscalls":{:.6f}}})",
+      R"("octets":{:.1f},"sends":{:.6f},"switches":{:.6f},"syscalls":{:.6f}}})",
       entered_json(*entered), deliveries, seconds, deliveries / seconds, cpu, softirq,
       cpu + softirq, latencies.milliseconds(0.5), latencies.milliseconds(0.99),
-      latencies.milliseconds(0.999), (spent.switches - spent_before.switches) / deliveries, *calls);
+      latencies.milliseconds(0.999), octets, sends,
+      (spent.switches - spent_before.switches) / deliveries, *calls);
 }
 
 Result<std::string> idle(const LoadSettings& settings) {

@@ -1,12 +1,11 @@
 // What one event costs before it is sent: checked on entry, encoded once; and what a client's
 // message costs to unmask.
 #include <benchmark/benchmark.h>
-#include <fmt/format.h>
 
-#include <random>
 #include <vector>
 
 #include "hub/encoder.hpp"
+#include "load/json_rows.hpp"
 #include "message/json.hpp"
 #include "protocol/native.hpp"
 #include "wire/websocket_frame.hpp"
@@ -69,32 +68,15 @@ void frame_encode(benchmark::State& state) {
 BENCHMARK(frame_encode<Encoding::native>)->Arg(128)->Arg(1'024)->Arg(16'384);
 BENCHMARK(frame_encode<Encoding::sse>)->Arg(128)->Arg(1'024);
 
-// Rows as applications have them, unlike payload_of(): ids, words, numbers, times.
-std::string rows_of(std::size_t bytes, unsigned seed) {
-  constexpr std::string_view kWords[] = {"kitchen",  "invoice", "shipment", "pending",  "ready",
-                                         "delayed",  "order",   "customer", "approved", "table",
-                                         "assigned", "blocked", "priority", "driver",   "route"};
-  std::mt19937 random(seed);
-  const auto word = [&] { return kWords[random() % std::size(kWords)]; };
-  std::string json = "[";
-  while (json.size() + 150 < bytes)
-    json += fmt::format(R"({{"id":{},"title":"{} {} {}","status":"{}","amount":{}.{:02},)"
-                        R"("updatedAt":"2026-11-{:02}T{:02}:{:02}:00Z"}},)",
-                        random() % 1'000'000, word(), word(), word(), word(), random() % 10'000,
-                        random() % 100, 1 + random() % 28, random() % 24, random() % 60);
-  json += "\"";
-  while (json.size() + 2 < bytes) (json += word()) += ' ';
-  return json.substr(0, bytes - 2) + "\"]";
-}
-
-// What compressing a frame costs once, and `octets`: what it has on the wire, for each subscriber.
+// Of rows, unlike payload_of(): what compressing a frame costs once, and `octets`: what it has on
+// the wire, for each subscriber.
 template <Encoding encoding>
 void rows_encode(benchmark::State& state) {
   std::vector<Event> events;
   for (unsigned seed = 0; seed < 16; ++seed) {
     events.push_back(event_of(0));
     events.back().data = std::make_shared<const std::string>(
-        rows_of(static_cast<std::size_t>(state.range(0)), seed));
+        bench::json_rows(static_cast<std::size_t>(state.range(0)), seed));
   }
   ShardMetrics metrics;
   Encoder encoder(0, metrics);

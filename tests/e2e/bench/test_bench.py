@@ -37,6 +37,30 @@ def test_every_load_works_on_ringcast(question, backend, tmp_path):
     check(suite(tmp_path / "out.json", question, "--servers", name), [name])
 
 
+def test_an_interval_puts_more_into_a_send(tmp_path):
+    at_once, held = "ringcast-io_uring", "ringcast-io_uring-flush20"
+    asked = suite(tmp_path / "out.json", "flush", "--servers", at_once, held, "--scenarios", "flush-200")
+    check(asked, [at_once, held])
+    sends = {name: asked["results"]["flush-200"][name]["sends"] for name in (at_once, held)}
+    assert 0 < 2 * sends[held] < sends[at_once]
+
+
+def test_compressed_deliveries_are_verified_and_have_fewer_octets(tmp_path):
+    name = "ringcast-epoll-deflate"
+    asked = suite(tmp_path / "out.json", "deflate", "--servers", name)
+    check(asked, [name])
+    for size in ("1024-w1", "1024-w16", "16384-w1"):
+        plain, compressed = (asked["results"][f"{protocol}-{size}"][name] for protocol in ("native", "native-deflate"))
+        assert compressed["octets"] < 0.7 * plain["octets"]
+
+
+def test_clients_that_want_compression_take_nothing_less(tmp_path):
+    out = tmp_path / "out.json"
+    done = subprocess.run([sys.executable, ROOT / "bench/suite.py", "deflate", "--small", "--rounds", "1", "--build", BUILD, "--out", out,
+                           "--servers", "ringcast-epoll", "--scenarios", "native-deflate-1024-w1"], capture_output=True, text=True)
+    assert done.returncode == 1 and "does not agree to permessage-deflate" in done.stdout
+
+
 @pytest.mark.parametrize("peer", PEERS)
 def test_a_peer_starts_and_delivers(peer, tmp_path):
     asked = suite(tmp_path / "out.json", "peers", "--servers", peer, "--scenarios", "room-1000-w16", "chat-1000")
