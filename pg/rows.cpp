@@ -1,10 +1,10 @@
 #include "pg/rows.hpp"
 
-#include <algorithm>
 #include <bit>
+#include <cstring>
+#include <type_traits>
 
 #include "base/ensure.hpp"
-#include "message/timestamp.hpp"
 
 namespace ringcast::pg {
 
@@ -16,16 +16,24 @@ constexpr std::int64_t kMicros = 1'000'000;
 constexpr std::int64_t kYear1Seconds = -62'135'596'800;
 constexpr std::int64_t kYear10000Seconds = 253'402'300'800;
 
+template <class Number>
+std::int64_t big_endian_as(std::string_view bytes) {
+  std::make_unsigned_t<Number> value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  if constexpr (sizeof value == 2) value = __builtin_bswap16(value);
+  if constexpr (sizeof value == 4) value = __builtin_bswap32(value);
+  if constexpr (sizeof value == 8) value = __builtin_bswap64(value);
+  return static_cast<Number>(value);
+}
+
 std::int64_t big_endian(std::string_view bytes) {
-  std::uint64_t value = 0;
-  for (const char byte : bytes) value = value << 8 | static_cast<std::uint8_t>(byte);
   switch (bytes.size()) {
     case 2:
-      return static_cast<std::int16_t>(value);
+      return big_endian_as<std::int16_t>(bytes);
     case 4:
-      return static_cast<std::int32_t>(value);
+      return big_endian_as<std::int32_t>(bytes);
     case 8:
-      return static_cast<std::int64_t>(value);
+      return big_endian_as<std::int64_t>(bytes);
     default:
       ensure(false, "a number of 2, 4 or 8 bytes");
       return 0;
@@ -43,16 +51,17 @@ bool Rows::null(std::size_t row, int column) const {
 }
 
 std::string_view Rows::bytes(std::size_t row, int column) const {
-  ensure(row < size() && column < PQnfields(result_.get()), "a cell inside the result");
   const int at = static_cast<int>(row);
-  return {PQgetvalue(result_.get(), at, column),
-          static_cast<std::size_t>(PQgetlength(result_.get(), at, column))};
+  const char* value = PQgetvalue(result_.get(), at, column);
+  ensure(value != nullptr, "a cell inside the result");
+  return {value, static_cast<std::size_t>(PQgetlength(result_.get(), at, column))};
 }
 
 std::string_view Rows::text(std::size_t row, int column) const { return bytes(row, column); }
 
 std::int64_t Rows::number(std::size_t row, int column) const {
-  return null(row, column) ? 0 : big_endian(bytes(row, column));
+  const std::string_view value = bytes(row, column);
+  return value.empty() ? 0 : big_endian(value);
 }
 
 bool Rows::flag(std::size_t row, int column) const {
@@ -66,22 +75,20 @@ double Rows::real(std::size_t row, int column) const {
 
 Uuid Rows::uuid(std::size_t row, int column) const {
   Uuid uuid;
-  if (null(row, column)) return uuid;
   const std::string_view value = bytes(row, column);
+  if (value.empty()) return uuid;
   ensure(value.size() == uuid.bytes.size(), "a uuid column");
-  std::transform(value.begin(), value.end(), uuid.bytes.begin(),
-                 [](char byte) { return static_cast<std::uint8_t>(byte); });
+  std::memcpy(uuid.bytes.data(), value.data(), value.size());
   return uuid;
 }
 
-std::string Rows::timestamp(std::size_t row, int column) const {
-  if (null(row, column)) return {};
+std::optional<WallTime> Rows::time(std::size_t row, int column) const {
+  if (null(row, column)) return std::nullopt;
   const std::int64_t micros = big_endian(bytes(row, column));
-  // Infinity and years that RFC 3339 has no digits for: whoever judges the row names the field.
-  if (micros / kMicros < kYear1Seconds - kPostgresEpochSeconds) return "before year 1";
-  if (micros / kMicros >= kYear10000Seconds - kPostgresEpochSeconds) return "after year 9999";
-  return ringcast::timestamp(
-      WallTime{std::chrono::microseconds{micros + kPostgresEpochSeconds * kMicros}});
+  if (micros / kMicros < kYear1Seconds - kPostgresEpochSeconds ||
+      micros / kMicros >= kYear10000Seconds - kPostgresEpochSeconds)
+    return std::nullopt;
+  return WallTime{std::chrono::microseconds{micros + kPostgresEpochSeconds * kMicros}};
 }
 
 }  // namespace ringcast::pg

@@ -5,9 +5,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
 #include <string_view>
 
+#include "base/clock.hpp"
 #include "message/uuid.hpp"
 
 namespace ringcast::pg {
@@ -29,7 +30,8 @@ class Rows final {
   [[nodiscard]] bool flag(std::size_t row, int column) const;              // boolean; null: false
   [[nodiscard]] double real(std::size_t row, int column) const;            // float8; null: 0
   [[nodiscard]] Uuid uuid(std::size_t row, int column) const;              // null: nil
-  [[nodiscard]] std::string timestamp(std::size_t row, int column) const;  // timestamptz, RFC 3339
+  // timestamptz; none: null, infinity, or a year that RFC 3339 has no digits for.
+  [[nodiscard]] std::optional<WallTime> time(std::size_t row, int column) const;
 
  private:
   struct Clear {

@@ -256,6 +256,7 @@ Result<Window> WindowReader::read_whole(Connection& connection, const Recorded& 
     out.rows.push_back(read_row(*rows, i, 0));
     out.rows.back().offset = static_cast<Offset>(window.no) * kOffsetsPerWindow + i + 1;
   }
+  out.memory = std::make_shared<Rows>(std::move(rows).value());
   return out;
 }
 
@@ -324,8 +325,9 @@ Result<Window> WindowReader::read_part(Connection& connection, const Recorded& w
       // Rows deleted since the index was read leave their ranks empty.
       while (at < last && parts_->ids[at] < row.id) ++at;
       row.offset = base + ++at;
-      out.rows.push_back(std::move(row));
+      out.rows.push_back(row);
     }
+    out.memory = std::make_shared<Rows>(std::move(rows).value());
     out.top = base + last;
   }
   parts_->given = last;
@@ -397,6 +399,7 @@ Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
                .n = n,
                .bytes = bytes,
                .more = false});
+  out.memory = std::make_shared<Rows>(std::move(rows).value());
   out.top = cursor_.top();
   return std::optional<Window>{std::move(out)};
 }

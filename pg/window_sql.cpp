@@ -120,10 +120,10 @@ WindowSql window_sql(std::span<const std::string> leaves, std::uint64_t generati
 }
 
 OutboxRow read_row(const Rows& rows, std::size_t row, int column) {
-  const auto text = [&](int at) { return std::string(rows.text(row, column + at)); };
+  const auto text = [&](int at) { return rows.text(row, column + at); };
   OutboxRow out;
   out.id = rows.number(row, column);
-  out.event_id = rows.uuid(row, column + 1).text();
+  out.event_id = rows.uuid(row, column + 1);
   out.kind = rows.number(row, column + 2) == 1 ? OutboxRow::Kind::plain : OutboxRow::Kind::envelope;
   out.version = rows.number(row, column + 3);
   out.tenant_id = text(4);
@@ -133,7 +133,7 @@ OutboxRow read_row(const Rows& rows, std::size_t row, int column) {
   if (!rows.null(row, column + 8)) out.room = text(8);
   out.exclude_user = text(9);
   out.conflation_key = text(10);
-  out.occurred_at = rows.timestamp(row, column + 11);
+  out.occurred_at = rows.time(row, column + 11);
   out.payload_bytes = static_cast<std::uint64_t>(rows.number(row, column + 12));
   out.payload = text(13);
   return out;

@@ -20,14 +20,10 @@ std::string payload_of(std::size_t bytes) {
   return json + "\"}";
 }
 
-Event event_of(std::size_t bytes) {
-  Event event;
-  event.id = Uuid::random();
-  event.room = "tenant:42:kitchen";
-  event.type = "task:moved";
-  event.data = std::make_shared<const std::string>(payload_of(bytes));
-  event.offset = 123'456'789;
-  return event;
+EventRef event_of(std::string_view data) {
+  constexpr std::string_view kRoom = "tenant:42:kitchen";
+  return make_events({Uuid::random(), {}, "task:moved", data, {}, {}, {}, 123'456'789},
+                     std::span(&kRoom, 1));
 }
 
 void payload_validation(benchmark::State& state) {
@@ -54,14 +50,14 @@ BENCHMARK(publish_decode)->Arg(64)->Arg(128)->Arg(1'024);
 
 template <Encoding encoding>
 void frame_encode(benchmark::State& state) {
-  const Event event = event_of(static_cast<std::size_t>(state.range(0)));
+  const EventRef event = event_of(payload_of(static_cast<std::size_t>(state.range(0))));
   const Epoch epoch = "0123abcd";
   ShardMetrics metrics;
   Encoder encoder(256, metrics);
   auto batch = std::make_shared<Batch>();
   for (auto _ : state) {
     if (batch->frames() == 1'024) batch = std::make_shared<Batch>();
-    encoder.append_frame(encoding, event, epoch, *batch);
+    encoder.append_frame(encoding, *event, epoch, *batch);
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -72,12 +68,9 @@ BENCHMARK(frame_encode<Encoding::sse>)->Arg(128)->Arg(1'024);
 // the wire, for each subscriber.
 template <Encoding encoding>
 void rows_encode(benchmark::State& state) {
-  std::vector<Event> events;
-  for (unsigned seed = 0; seed < 16; ++seed) {
-    events.push_back(event_of(0));
-    events.back().data = std::make_shared<const std::string>(
-        bench::json_rows(static_cast<std::size_t>(state.range(0)), seed));
-  }
+  std::vector<EventRef> events;
+  for (unsigned seed = 0; seed < 16; ++seed)
+    events.push_back(event_of(bench::json_rows(static_cast<std::size_t>(state.range(0)), seed)));
   ShardMetrics metrics;
   Encoder encoder(0, metrics);
   auto batch = std::make_shared<Batch>();
@@ -86,7 +79,7 @@ void rows_encode(benchmark::State& state) {
   for (auto _ : state) {
     if (batch->frames() == 64) batch = std::make_shared<Batch>();
     const std::size_t before = batch->size();
-    encoder.append_frame(encoding, events[frames++ % events.size()], "0123abcd", *batch);
+    encoder.append_frame(encoding, *events[frames++ % events.size()], "0123abcd", *batch);
     octets += batch->size() - before;
   }
   state.counters["octets"] = static_cast<double>(octets) / static_cast<double>(frames);

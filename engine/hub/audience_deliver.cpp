@@ -12,7 +12,7 @@ void Audience::deliver(DeliverMail&& mail) {
 }
 
 void Audience::add_pending(Channel& channel, Channel::Pending&& pending) {
-  if (pending.event) channel.pending_bytes += pending.event->data->size();
+  if (pending.event) channel.pending_bytes += pending.event->data.size();
   channel.pending.push_back(std::move(pending));
   if (channel.dirty) return;
   channel.dirty = true;
@@ -100,7 +100,7 @@ void Audience::flush_room(Channel& channel) {
 void Audience::mark_excluded(Channel& channel) {
   for (const Channel::Pending& pending : channel.pending) {
     if (!pending.event || pending.event->exclude_user.empty()) continue;
-    const auto user = by_user_.find(std::string_view(pending.event->exclude_user));
+    const auto user = by_user_.find(pending.event->exclude_user);
     if (user == by_user_.end()) continue;
     for (Session* session : user->second) {
       if (session->excluded) continue;

@@ -15,7 +15,7 @@ FrameLabels labels_of(const Channel& channel, Encoding encoding) {
 
 void add_event(FrameLabels& labels, const Event& event) {
   labels.frames.push_back(
-      {FrameLabels::Kind::event, event.offset, labels.conflate ? event.key : std::string()});
+      {FrameLabels::Kind::event, event.offset, std::string(labels.conflate ? event.key : "")});
 }
 
 }  // namespace

@@ -8,8 +8,7 @@ namespace ringcast {
 Dedupe::Entry Dedupe::entry_of(const Event& event) {
   const std::hash<std::string_view> hash;
   const std::uint64_t type = hash(event.type);
-  return {
-      {event.id, event.offset}, hash(*event.data) ^ (type << 1 | type >> 63), event.data->size()};
+  return {{event.id, event.offset}, hash(event.data) ^ (type << 1 | type >> 63), event.data.size()};
 }
 
 Result<const Dedupe::Answer*> Dedupe::find(const std::string& key, const Event& event,

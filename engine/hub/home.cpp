@@ -17,7 +17,7 @@ Epoch new_epoch() { return Uuid::random().text().substr(0, 8); }
 // keeps (user, key) pairs apart.
 std::string dedupe_key(const PublishMail& mail) {
   if (!mail.idempotency_key.empty()) return "k" + mail.user + '\x1f' + mail.idempotency_key;
-  return mail.id_given ? "i" + mail.event.id.text() : std::string();
+  return mail.id_given ? "i" + mail.event->id.text() : std::string();
 }
 
 }  // namespace
@@ -92,36 +92,29 @@ void Home::fan_out(Room& room, const EventRef& event) {
   });
 }
 
-Home::Published Home::publish(PublishMail& mail, Instant now) {
-  if (!mail.reply_to) return publish_stored(mail, now);
-  auto room = find_or_make(mail.event.room);
-  if (!room) {
-    answer(*mail.reply_to, mail.event.room, room.error());
-    return Published::done;
-  }
+void Home::publish(PublishMail& mail, Instant now) {
+  auto room = find_or_make(mail.event->room);
+  if (!room) return answer(mail.reply_to, mail.event->room, room.error());
   publish_new(**room, mail, now);
-  return Published::done;
 }
 
 // From the source: the offset is fixed, and a repeat (reopen, replay) is known by it.
-Home::Published Home::publish_stored(PublishMail& mail, Instant now) {
-  auto made = find_or_make(mail.event.room);
+Home::Published Home::publish_stored(StoredMail& mail, Instant now) {
+  auto made = find_or_make(mail.event->room);
   if (!made) {
-    Namespace& in = namespaces_[namespace_for(config_, mail.event.room).name];
-    in.ended_floor = std::max(in.ended_floor, mail.event.offset);
+    Namespace& in = namespaces_[namespace_for(config_, mail.event->room).name];
+    in.ended_floor = std::max(in.ended_floor, mail.event->offset);
     return Published::done;
   }
   Room& room = **made;
-  if (mail.event.offset <= room.last) {
+  if (mail.event->offset <= room.last) {
     metrics_.duplicates_dropped.add();
     return Published::done;
   }
   if (!has_places(room, now)) return Published::busy;
-  const Offset offset = mail.event.offset;
-  const EventRef event = std::make_shared<const Event>(std::move(mail.event));
-  fan_out(room, event);
-  room.last = offset;
-  room.history.push(event, now);
+  fan_out(room, mail.event);
+  room.last = mail.event->offset;
+  room.history.push(std::move(mail.event), now);
   if (const auto expiry = room.history.next_expiry()) queue_check(room, *expiry);
   metrics_.published_by_source.add();
   return Published::done;
@@ -130,30 +123,30 @@ Home::Published Home::publish_stored(PublishMail& mail, Instant now) {
 void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
   std::string key = dedupe_key(mail);
   if (!key.empty() && room.dedupe) {
-    const auto first = room.dedupe->find(key, mail.event, now);
-    if (!first) return answer(*mail.reply_to, room.name, first.error());
+    const auto first = room.dedupe->find(key, *mail.event, now);
+    if (!first) return answer(mail.reply_to, room.name, first.error());
     if (*first != nullptr) {
       Appended repeat{(*first)->id, {}, {}};
       if (room.numbered()) {
         repeat.offset = (*first)->offset;
         repeat.epoch = room.epoch;
       }
-      return answer(*mail.reply_to, room.name, std::move(repeat));
+      return answer(mail.reply_to, room.name, std::move(repeat));
     }
   }
   if (!has_places(room, now))
-    return answer(*mail.reply_to, room.name,
+    return answer(mail.reply_to, room.name,
                   Error{Errc::unavailable, "subscribers are busy, try again"});
 
-  mail.event.offset = room.numbered() ? room.last + 1 : 0;
+  mail.event->offset = room.numbered() ? room.last + 1 : 0;
   if (!key.empty()) {
     if (!room.dedupe)
       room.dedupe = std::make_unique<Dedupe>(room.settings->dedupe_max,
                                              std::chrono::seconds(room.settings->dedupe_window_s));
-    room.dedupe->remember(std::move(key), mail.event, now);
+    room.dedupe->remember(std::move(key), *mail.event, now);
     queue_check(room, now + std::chrono::seconds(room.settings->dedupe_window_s));
   }
-  const EventRef event = std::make_shared<const Event>(std::move(mail.event));
+  const EventRef event = std::move(mail.event);
   fan_out(room, event);
   Appended done{event->id, {}, {}};
   if (room.numbered()) {
@@ -166,11 +159,11 @@ void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
     idle_from(room, now);
   }
   metrics_.published_by_clients.add();
-  answer(*mail.reply_to, room.name, std::move(done));
+  answer(mail.reply_to, room.name, std::move(done));
 }
 
-void Home::answer(const ReplyTo& to, const std::string& room, Result<Appended> outcome) {
-  mesh_.answer(to.connection.shard, PublishedMail{to, room, std::move(outcome)});
+void Home::answer(const ReplyTo& to, std::string_view room, Result<Appended> outcome) {
+  mesh_.answer(to.connection.shard, PublishedMail{to, std::string(room), std::move(outcome)});
 }
 
 void Home::leave(const LeaveMail& mail, Instant now) {

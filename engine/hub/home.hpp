@@ -29,9 +29,9 @@ class Home final {
 
   Home(const Config& config, Mesh& mesh, ShardMetrics& metrics);
 
-  // `busy`: nothing has happened and the mail is untouched; only for mail of the source. Whoever
-  // waits for an answer gets UNAVAILABLE instead.
-  [[nodiscard]] Published publish(PublishMail& mail, Instant now);
+  // `busy`: nothing has happened and the mail is untouched.
+  [[nodiscard]] Published publish_stored(StoredMail& mail, Instant now);
+  void publish(PublishMail& mail, Instant now);
   void subscribe(SubscribeMail&& mail, Instant now);
   void leave(const LeaveMail& mail, Instant now);
   void presence(PresenceMail&& mail, Instant now);
@@ -80,9 +80,8 @@ class Home final {
   [[nodiscard]] Offset top_of(const Room& room) const;
   [[nodiscard]] bool has_places(const Room& room, Instant now);
   void fan_out(Room& room, const EventRef& event);
-  Published publish_stored(PublishMail& mail, Instant now);
   void publish_new(Room& room, PublishMail& mail, Instant now);
-  void answer(const ReplyTo& to, const std::string& room, Result<Appended> outcome);
+  void answer(const ReplyTo& to, std::string_view room, Result<Appended> outcome);
   void refuse(const SubscribeMail& mail, Error error);
   bool wait_if_needed(SubscribeMail& mail, Instant now);
   void answer_subscribe(Room& room, const SubscribeMail& mail, Instant now);

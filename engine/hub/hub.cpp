@@ -27,7 +27,10 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
     Hub& hub;
     Instant now;
     bool operator()(std::monostate) { return true; }
-    bool operator()(PublishMail& m) { return hub.home_.publish(m, now) == Home::Published::done; }
+    bool operator()(StoredMail& m) {
+      return hub.home_.publish_stored(m, now) == Home::Published::done;
+    }
+    bool operator()(PublishMail& m) { return hub.home_.publish(m, now), true; }
     bool operator()(SubscribeMail& m) { return hub.home_.subscribe(std::move(m), now), true; }
     bool operator()(LeaveMail& m) { return hub.home_.leave(m, now), true; }
     bool operator()(PresenceMail& m) { return hub.home_.presence(std::move(m), now), true; }

@@ -81,10 +81,11 @@ Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, 
     sent = mesh_.try_send_source(AppendMail{std::move(plain), reply_to});
   } else {
     const ShardIndex home = home_shard(ask_.room, mesh_.shards());
-    Event event{id,   std::move(ask_.room),         std::move(ask_.type), std::move(ask_.data),
-                time, std::move(ask_.exclude_user), std::move(ask_.key),  0};
-    sent = mesh_.try_send(home, PublishMail{std::move(event), reply_to, user,
-                                            std::move(ask_.idempotency_key), id_given});
+    const Event fields{id, {}, ask_.type, {}, time, ask_.exclude_user, ask_.key, 0};
+    const std::string_view room = ask_.room;
+    sent = mesh_.try_send(
+        home, PublishMail{make_events(fields, std::span(&room, 1), std::move(ask_.data)), reply_to,
+                          user, std::move(ask_.idempotency_key), id_given});
   }
   if (sent) return {};
   answered(session);

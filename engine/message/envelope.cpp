@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "message/json.hpp"
 #include "message/names.hpp"
@@ -20,8 +21,12 @@ constexpr std::size_t kUuidTextBytes = 36;
 
 FailedRow failed(const OutboxRow& row, std::string_view reason, std::string error) {
   // Whatever stands in event_id is only for the reader of the report.
-  const bool readable = row.event_id.size() <= kUuidTextBytes && is_valid_utf8(row.event_id);
-  return {row.id, readable ? row.event_id : "", std::string(reason), std::move(error)};
+  std::string id;
+  if (row.event_id)
+    id = row.event_id->text();
+  else if (row.event_id_text.size() <= kUuidTextBytes && is_valid_utf8(row.event_id_text))
+    id = row.event_id_text;
+  return {row.id, std::move(id), std::string(reason), std::move(error)};
 }
 
 Result<void> check_text(std::string_view text, std::size_t bytes_max, std::string_view field) {
@@ -61,31 +66,26 @@ Result<void> check_origin(const OutboxRow& row) {
   return check_aggregate(row.tenant_id, row.aggregate_type, row.aggregate_id);
 }
 
-Result<std::vector<std::string>> rooms_of(const OutboxRow& row) {
-  std::vector<std::string> rooms;
+using Rooms = boost::container::static_vector<std::string_view, kRoomsOfRowMax>;
+
+// After check_fields(). `text` holds the names that are made up here: the tenant's begins that of
+// its module.
+Result<Rooms> rooms_of(const OutboxRow& row, std::string& text) {
   if (row.room) {
     if (auto checked = check_room(*row.room); !checked) return checked.error();
-    rooms.push_back(*row.room);
-    return rooms;
+    return Rooms{*row.room};
   }
   if (row.kind == OutboxRow::Kind::plain)
     return {Errc::validation, "room: is missing, a plain row needs one"};
-  auto tenant = room_for(row.tenant_id);
-  if (!tenant) return tenant.error();
-  auto module = room_for(row.tenant_id, module_of(row.event_type));
-  if (!module) return module.error();
-  rooms.push_back(std::move(tenant).value());
-  rooms.push_back(std::move(module).value());
-  return rooms;
+  const std::string_view module = module_of(row.event_type);
+  if (auto checked = check_part(module, "module"); !checked) return checked.error();
+  text.clear();
+  append_room(text, row.tenant_id, module);
+  return Rooms{std::string_view(text).substr(0, text.size() - module.size() - 1), text};
 }
 
-// The payload's only copy is made here, once it was checked.
-std::string envelope_json(const OutboxRow& row, const Uuid& id, WallTime occurred_at) {
-  constexpr std::size_t kFieldNamesBytes = 256;
+void write_envelope(std::string& out, const OutboxRow& row, const Uuid& id, WallTime occurred_at) {
   static_assert(kEventVersion == 1);
-  std::string out;
-  out.reserve(kFieldNamesBytes + row.tenant_id.size() + row.aggregate_type.size() +
-              row.aggregate_id.size() + row.event_type.size() + row.payload.size());
   out += R"({"id":")";
   id.append_to(out);
   out += R"(","version":1,"tenantId":)";
@@ -101,7 +101,6 @@ std::string envelope_json(const OutboxRow& row, const Uuid& id, WallTime occurre
   out += R"(,"payload":)";
   append_payload(out, row.payload);
   out += '}';
-  return out;
 }
 
 // The first rule of `row` that is broken, payload excepted.
@@ -118,33 +117,42 @@ std::variant<RowEvents, FailedRow> events_of(const OutboxRow& row, const Envelop
   // Before all else: the payload of such a row was not even fetched.
   if (row.payload_bytes > limits.bytes_max)
     return failed(row, kTooLarge, too_large("payload", row.payload_bytes, limits));
-  const auto id = Uuid::parse(row.event_id);
-  if (!id) return failed(row, kInvalid, "id: is not a UUID in its 8-4-4-4-12 form");
+  if (!row.event_id) return failed(row, kInvalid, "id: is not a UUID in its 8-4-4-4-12 form");
   if (auto checked = check_fields(row); !checked)
     return failed(row, is_reserved_event_type(row.event_type) ? kReservedType : kInvalid,
                   checked.error().detail);
-  const auto rooms = rooms_of(row);
+  // Here until make_events() has copied it: memory for it is allocated once a thread.
+  thread_local std::string room_text;
+  thread_local std::string data;
+  const auto rooms = rooms_of(row, room_text);
   if (!rooms) return failed(row, kInvalid, rooms.error().detail);
-  const auto occurred_at = parse_timestamp(row.occurred_at);
-  if (!occurred_at) return failed(row, kInvalid, "occurredAt: is not a timestamp of RFC 3339");
+  if (!row.occurred_at) return failed(row, kInvalid, "occurredAt: is not a timestamp of RFC 3339");
 
   const bool is_envelope = row.kind == OutboxRow::Kind::envelope;
   if (auto checked =
           check_json(row.payload, is_envelope ? JsonShape::object : JsonShape::any, "payload");
       !checked)
     return failed(row, kInvalid, checked.error().detail);
-  const Payload data =
-      is_envelope ? std::make_shared<const std::string>(envelope_json(row, *id, *occurred_at))
-                  : own_payload(row.payload);
-  if (data->size() > limits.bytes_max)
+  data.clear();
+  if (is_envelope)
+    write_envelope(data, row, *row.event_id, *row.occurred_at);
+  else
+    append_payload(data, row.payload);
+  if (data.size() > limits.bytes_max)
     return failed(row, kTooLarge,
-                  too_large(is_envelope ? "envelope" : "payload", data->size(), limits));
+                  too_large(is_envelope ? "envelope" : "payload", data.size(), limits));
 
-  RowEvents out{{}, data->size(), data->size() > limits.bytes_warn};
-  out.events.reserve(rooms.value().size());
-  for (const std::string& room : rooms.value())
-    out.events.push_back({*id, room, row.event_type, data, *occurred_at, row.exclude_user,
-                          row.conflation_key, row.offset});
+  const NewEvent events = make_events({*row.event_id,
+                                       {},
+                                       row.event_type,
+                                       data,
+                                       *row.occurred_at,
+                                       row.exclude_user,
+                                       row.conflation_key,
+                                       row.offset},
+                                      *rooms);
+  RowEvents out{{}, data.size(), data.size() > limits.bytes_warn};
+  for (std::size_t i = 0; i < rooms->size(); ++i) out.events.emplace_back(events, events.get() + i);
   return out;
 }
 

@@ -1,9 +1,9 @@
 // From a row of the outbox to the events that subscribers get, or to the reason why not.
 #pragma once
 
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <variant>
-#include <vector>
 
 #include "base/result.hpp"
 #include "message/event.hpp"
@@ -21,9 +21,11 @@ struct EnvelopeLimits {
   std::uint64_t bytes_max = 64ULL << 10;   // above: the row fails, too_large
 };
 
+inline constexpr std::size_t kRoomsOfRowMax = 2;
+
 // What one row becomes: an event for each of its rooms, in this order, with one shared payload.
 struct RowEvents {
-  std::vector<Event> events;
+  boost::container::static_vector<EventRef, kRoomsOfRowMax> events;
   std::uint64_t bytes = 0;
   bool above_warn = false;
 };

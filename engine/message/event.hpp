@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "message/uuid.hpp"
@@ -27,18 +29,27 @@ struct Position {
 // A payload: validated JSON without raw CR or LF, owned once and shared by all who pass it on.
 using Payload = std::shared_ptr<const std::string>;
 
+// Its text lies in the memory that make_events() put it into, and lives as long as that.
 struct Event {
   Uuid id;
-  std::string room;
-  std::string type;
-  Payload data;
+  std::string_view room;
+  std::string_view type;
+  std::string_view data;  // validated JSON without raw CR or LF
   WallTime time{};
-  std::string exclude_user;  // this user does not get it, on any of his connections; empty: all do
-  std::string key;           // conflation key; empty: none
-  Offset offset = 0;         // set by the home shard, or by the source for `store` rooms
+  std::string_view exclude_user;  // this user does not get it, on any connection; empty: all do
+  std::string_view key;           // conflation key; empty: none
+  Offset offset = 0;              // set by the home shard, or by the source for `store` rooms
 };
 
+// Not numbered yet, hence with one owner.
+using NewEvent = std::shared_ptr<Event>;
 // What the home shard has numbered: immutable from then on, shared by history and all shards.
 using EventRef = std::shared_ptr<const Event>;
+
+// The events that `fields` make in each of `rooms`, side by side: the result points at the first.
+// One allocation holds them and their text, and lives as long as a reference to any of them. With
+// `data`, that is their data, referred to and not copied. Thread: any.
+[[nodiscard]] NewEvent make_events(const Event& fields, std::span<const std::string_view> rooms,
+                                   Payload data = nullptr);
 
 }  // namespace ringcast

@@ -37,6 +37,7 @@ std::size_t depth_of(simdjson::dom::element element) {
 }  // namespace
 
 Result<void> check_json(std::string_view text, JsonShape shape, std::string_view field) {
+  if (text.empty()) text = "";  // simdjson copies also no octets, and not from a null pointer
   auto& json = parser();
   // The stage-one pass of simdjson bounds its own stack, so a document nested a million times is an
   // error here and not a recursion in depth_of(). Its limit is one higher than ours, because it

@@ -25,11 +25,16 @@ struct ReplyTo {
 
 // ---- to a home shard ----------------------------------------------------------------------------
 
-// From the source: the event has its offset. From others: home gives it one.
+// From the source: the event has its offset.
+struct StoredMail {
+  EventRef event;
+};
+
+// From others: home gives it one.
 struct PublishMail {
-  Event event;
-  std::optional<ReplyTo> reply_to;  // none: the source
-  std::string user;                 // of the publisher, for idempotency_key
+  NewEvent event;
+  ReplyTo reply_to;
+  std::string user;  // of the publisher, for idempotency_key
   std::string idempotency_key;
   bool id_given = false;
 };
@@ -163,7 +168,7 @@ struct StopMail {
 };
 
 using ShardMail =
-    std::variant<std::monostate, PublishMail, SubscribeMail, LeaveMail, PresenceMail,
+    std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, LeaveMail, PresenceMail,
                  StoreStateMail, StorePositionMail, RecordedMail, DeliverMail, SubscribedMail,
                  EpochMail, GapMail, PresenceUpdateMail, HomePositionMail, PresenceListMail,
                  PublishedMail, ReadNowAnswerMail, StopMail>;

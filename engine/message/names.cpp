@@ -21,10 +21,17 @@ bool is_control(char c) {
   return byte < 0x20 || byte == 0x7f;
 }
 
-bool is_part_character(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '.' || c == '~' || c == '-';
+constexpr std::array<bool, 256> part_characters() {
+  std::array<bool, 256> is{};
+  for (const unsigned char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                "abcdefghijklmnopqrstuvwxyz0123456789_.~-"))
+    is[c] = true;
+  return is;
 }
+
+constexpr std::array<bool, 256> kIsPartCharacter = part_characters();
+
+bool is_part_character(char c) { return kIsPartCharacter[static_cast<unsigned char>(c)]; }
 
 Error invalid(std::string_view field, std::string_view what) {
   return {Errc::validation, fmt::format("{}: {}", field, what)};
@@ -89,18 +96,11 @@ std::string_view module_of(std::string_view event_type) {
   return event_type.substr(0, event_type.find('.'));
 }
 
-Result<std::string> room_for(std::string_view tenant) {
-  if (auto checked = check_part(tenant, "tenantId"); !checked) return checked.error();
-  return std::string(kTenantPrefix).append(tenant);
-}
+void append_room(std::string& out, std::string_view tenant) { (out += kTenantPrefix) += tenant; }
 
-Result<std::string> room_for(std::string_view tenant, std::string_view module) {
-  if (auto checked = check_part(tenant, "tenantId"); !checked) return checked.error();
-  if (auto checked = check_part(module, "module"); !checked) return checked.error();
-  // Not by a format string: each row of the outbox comes through here.
-  std::string room;
-  room.reserve(kTenantPrefix.size() + tenant.size() + 1 + module.size());
-  return room.append(kTenantPrefix).append(tenant).append(":").append(module);
+void append_room(std::string& out, std::string_view tenant, std::string_view module) {
+  append_room(out, tenant);
+  (out += ':') += module;
 }
 
 Result<TenantRoom> parse_room(std::string_view room) {

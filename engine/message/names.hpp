@@ -33,8 +33,9 @@ Result<void> check_event_type(std::string_view type, std::string_view field = "t
 // What stands before the first dot: the module that a subscriber may filter by.
 [[nodiscard]] std::string_view module_of(std::string_view event_type);
 
-[[nodiscard]] Result<std::string> room_for(std::string_view tenant);
-[[nodiscard]] Result<std::string> room_for(std::string_view tenant, std::string_view module);
+// Appends the room of a tenant, or of a module of it; both are parts that were checked.
+void append_room(std::string& out, std::string_view tenant);
+void append_room(std::string& out, std::string_view tenant, std::string_view module);
 
 struct TenantRoom {
   std::string tenant;

@@ -4,29 +4,32 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "message/event.hpp"
 
 namespace ringcast {
 
-// Text fields are as the application wrote them: envelope.hpp decides whether they are good.
+// Text fields are as the application wrote them: envelope.hpp decides whether they are good. They
+// lie in the memory of the row's Window.
 struct OutboxRow {
   enum class Kind : std::uint8_t { envelope = 0, plain = 1 };
 
   std::int64_t id = 0;
-  Offset offset = 0;     // its position: fixed, the same on every node and after every crash
-  std::string event_id;  // text of a UUID, if the writer was careful
+  Offset offset = 0;  // its position: fixed, the same on every node and after every crash
+  std::optional<Uuid> event_id;
+  std::string_view event_id_text;  // where it is not a UUID: what it is instead
   Kind kind = Kind::envelope;
   std::int64_t version = 1;
-  std::string tenant_id;
-  std::string aggregate_type;
-  std::string aggregate_id;
-  std::string event_type;
-  std::optional<std::string> room;  // none: the tenant's room and its module's; else this one alone
-  std::string exclude_user;
-  std::string conflation_key;
-  std::string occurred_at;          // RFC 3339, or SQLite's form of it
-  std::string payload;              // empty if payload_bytes is above the limit: it is not fetched
+  std::string_view tenant_id;
+  std::string_view aggregate_type;
+  std::string_view aggregate_id;
+  std::string_view event_type;
+  std::optional<std::string_view> room;  // none: the tenant's and its module's; else this one alone
+  std::string_view exclude_user;
+  std::string_view conflation_key;
+  std::optional<WallTime> occurred_at;  // none: not a time that RFC 3339 can write
+  std::string_view payload;         // empty if payload_bytes is above the limit: it is not fetched
   std::uint64_t payload_bytes = 0;  // what the table holds
 };
 

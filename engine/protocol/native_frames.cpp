@@ -66,7 +66,7 @@ constexpr std::string_view text_of(GapReason reason) {
 }  // namespace
 
 void append_event(std::string& out, const Event& event) {
-  ensure(event.data != nullptr, "an event without data");
+  ensure(!event.data.empty(), "an event without data");
   begin(out, event.type);
   append_text(out, "room", event.room);
   if (event.offset != 0) append_number(out, "offset", event.offset);
@@ -74,7 +74,7 @@ void append_event(std::string& out, const Event& event) {
   event.id.append_to(out);
   out += '"';
   append_time(out, "time", event.time);
-  (out += R"(,"data":)") += *event.data;
+  (out += R"(,"data":)") += event.data;
   out += '}';
 }
 

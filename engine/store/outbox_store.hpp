@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@ namespace ringcast {
 // Rows that are delivered together, in order, at positions that no crash changes any more.
 struct Window {
   std::vector<OutboxRow> rows;    // ascending offsets; empty: nothing new
+  std::shared_ptr<void> memory;   // of the rows' text
   Offset top = 0;                 // after these rows, everything up to here was delivered
   bool more = false;              // read on at once
   bool ours = true;               // this daemon recorded it; false: another did

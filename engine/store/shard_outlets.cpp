@@ -14,7 +14,12 @@ ShardOutlets::ShardOutlets(std::vector<Mailbox<ShardMail>::Sender> senders) {
 }
 
 void ShardOutlets::queue(ShardIndex to, ShardMail mail) {
-  lines_.at(to.value).waiting.push_back(std::move(mail));
+  ensure(to.value < lines_.size(), "mail to a shard that does not exist");
+  Line& line = lines_[to.value];
+  if (line.waiting.empty() && line.sender.try_send(std::move(mail)))
+    line.unwoken = true;
+  else
+    line.waiting.push_back(std::move(mail));
 }
 
 void ShardOutlets::answer(ShardIndex to, ShardMail mail) {

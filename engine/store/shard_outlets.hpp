@@ -21,6 +21,7 @@ class ShardOutlets final {
 
   [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(lines_.size()); }
 
+  // Sends it if nothing waits before it and credits allow; flush() wakes the shard.
   void queue(ShardIndex to, ShardMail mail);
   template <class Mail>
   void queue_for_all(const Mail& mail) {
@@ -30,8 +31,8 @@ class ShardOutlets final {
   // An answer: its place was reserved with the question, so it waits for nobody.
   void answer(ShardIndex to, ShardMail mail);
 
-  // Sends what the credits allow and wakes each shard that got something, once. Returns the number
-  // sent.
+  // Sends what waits, as the credits allow, and wakes each shard that got something, once. Returns
+  // the number sent.
   std::size_t flush();
   [[nodiscard]] bool waiting() const;
 

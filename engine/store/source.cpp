@@ -344,24 +344,22 @@ std::optional<FailedRow> Source::deliver(const OutboxRow& row, Delivered& delive
   RowEvents& out = std::get<RowEvents>(judged);
   if (row.kind == OutboxRow::Kind::envelope)
     if (const auto checked = parts_.schemas.check(row.event_type, row.payload); !checked)
-      return FailedRow{row.id, row.event_id,
+      return FailedRow{row.id, row.event_id->text(),
                        checked.error().code == Errc::not_found ? "unknown_event" : "schema",
                        checked.error().detail};
-  for (const Event& event : out.events)
-    if (!is_in_store(parts_.config, event.room))
-      return FailedRow{row.id, event.id.text(), "wrong_namespace",
-                       not_in_store(parts_.config, event.room).detail};
+  for (const EventRef& event : out.events)
+    if (!is_in_store(parts_.config, event->room))
+      return FailedRow{row.id, event->id.text(), "wrong_namespace",
+                       not_in_store(parts_.config, event->room).detail};
   if (out.above_warn) {
     ++status_.rows_above_warn;
     log::warning(warn_limiter_, "outbox: row {} makes {} octets, above the warning at {}", row.id,
                  out.bytes, limits_.bytes_warn);
   }
-  for (Event& event : out.events) {
-    delivered.oldest = std::min(delivered.oldest.value_or(event.time), event.time);
-    const ShardIndex home = home_shard(event.room, outlets_.shards());
-    PublishMail mail;
-    mail.event = std::move(event);
-    outlets_.queue(home, std::move(mail));
+  for (EventRef& event : out.events) {
+    delivered.oldest = std::min(delivered.oldest.value_or(event->time), event->time);
+    const ShardIndex home = home_shard(event->room, outlets_.shards());
+    outlets_.queue(home, StoredMail{std::move(event)});
     ++status_.events;
   }
   return std::nullopt;

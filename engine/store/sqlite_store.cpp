@@ -8,10 +8,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory_resource>
 #include <string_view>
 #include <utility>
 
 #include "base/log.hpp"
+#include "message/timestamp.hpp"
 
 namespace ringcast {
 
@@ -19,14 +21,26 @@ namespace {
 
 constexpr std::string_view kUrlPrefix = "sqlite:";
 
-// Text that nothing bounds in the table is read up to this many characters: more than any of these
-// fields may have, so that events_of() still sees that it is too long.
 constexpr std::string_view kRowsSql =
-    "select id, kind, version, tenant_id, event_type, payload_bytes, substr(event_id, 1, 256),"
-    " substr(aggregate_type, 1, 256), substr(aggregate_id, 1, 256), substr(room, 1, 256),"
-    " substr(exclude_user, 1, 256), substr(conflation_key, 1, 256), substr(occurred_at, 1, 256),"
+    "select id, kind, version, tenant_id, event_type, payload_bytes, event_id, aggregate_type,"
+    " aggregate_id, room, exclude_user, conflation_key, occurred_at,"
     " case when payload_bytes <= ?4 then payload end"
     " from ringcast_outbox where id > ?1 and id <= ?2 order by id limit ?3";
+
+// Text that nothing bounds in the table is kept up to this many octets: more than any of these
+// fields may have, so that events_of() still sees that it is too long.
+constexpr std::size_t kTextBytesKept = 1'024;
+constexpr std::size_t kWindowMemoryBytes = 256 << 10;  // to begin with
+
+// The text of a window's rows, which SQLite takes back with its next row. Thread: outbox. Lives as
+// long as the Window.
+using Memory = std::pmr::monotonic_buffer_resource;
+
+std::string_view keep(Memory& memory, std::string_view text) {
+  if (text.empty()) return {};
+  auto* const copy = static_cast<char*>(memory.allocate(text.size(), 1));
+  return {copy, text.copy(copy, text.size())};
+}
 
 Error lost(std::string detail) { return {Errc::unavailable, std::move(detail)}; }
 
@@ -41,23 +55,27 @@ std::string boot_id_of_kernel() {
   return boot_id;
 }
 
-OutboxRow row_of(const SqliteStatement& at) {
+OutboxRow row_of(const SqliteStatement& at, Memory& memory) {
+  const auto text = [&](int column) {
+    return keep(memory, at.text(column).substr(0, kTextBytesKept));
+  };
   OutboxRow row;
   row.id = at.integer(0);
   row.offset = static_cast<Offset>(row.id);
   row.kind = at.integer(1) == 1 ? OutboxRow::Kind::plain : OutboxRow::Kind::envelope;
   row.version = at.integer(2);
-  row.tenant_id = at.text(3);
-  row.event_type = at.text(4);
+  row.tenant_id = text(3);
+  row.event_type = text(4);
   row.payload_bytes = static_cast<std::uint64_t>(at.integer(5));
-  row.event_id = at.text(6);
-  row.aggregate_type = at.text(7);
-  row.aggregate_id = at.text(8);
-  if (!at.is_null(9)) row.room = std::string(at.text(9));
-  row.exclude_user = at.text(10);
-  row.conflation_key = at.text(11);
-  row.occurred_at = at.text(12);
-  row.payload = at.text(13);
+  row.event_id = Uuid::parse(at.text(6));
+  if (!row.event_id) row.event_id_text = text(6);
+  row.aggregate_type = text(7);
+  row.aggregate_id = text(8);
+  if (!at.is_null(9)) row.room = text(9);
+  row.exclude_user = text(10);
+  row.conflation_key = text(11);
+  row.occurred_at = parse_timestamp(at.text(12));
+  row.payload = keep(memory, at.text(13));
   return row;
 }
 
@@ -307,18 +325,20 @@ Result<void> SqliteStore::read_rows(Window& window, Offset up_to, std::uint32_t 
       .bind(2, static_cast<std::int64_t>(up_to))
       .bind(3, std::int64_t{limit} + 1)
       .bind(4, static_cast<std::int64_t>(config_.outbox.envelope_bytes_max));
+  const auto memory = std::make_shared<Memory>(kWindowMemoryBytes);
+  window.memory = memory;
   std::uint64_t bytes = 0;
   for (;;) {
     const auto stepped = rows.step();
     if (!stepped) return stepped.error();
     if (*stepped == SqliteStatement::Step::done) break;
-    OutboxRow row = row_of(rows);
+    const OutboxRow row = row_of(rows, *memory);
     bytes += row.payload.size();
     window.more = window.rows.size() == limit ||
                   (!window.rows.empty() && bytes > config_.outbox.window_bytes_max);
     if (window.more) break;
     window.top = row.offset;
-    window.rows.push_back(std::move(row));
+    window.rows.push_back(row);
   }
   rows.reset();
   return {};

@@ -30,7 +30,7 @@ struct Check {
     Event event;
     event.room = request.room;
     event.type = request.event;
-    event.data = request.data;
+    event.data = *request.data;
     std::string out;
     protocol::append_event(out, event);
     check_json(out);

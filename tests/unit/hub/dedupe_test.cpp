@@ -9,11 +9,11 @@ using std::chrono::seconds;
 
 class DedupeTest : public ::testing::Test {
  protected:
-  static Event event(std::string data, std::string type = "t", Offset offset = 1) {
+  static Event event(std::string_view data, std::string_view type = "t", Offset offset = 1) {
     Event made;
     made.id = Uuid::random();
-    made.type = std::move(type);
-    made.data = std::make_shared<const std::string>(std::move(data));
+    made.type = type;
+    made.data = data;
     made.offset = offset;
     return made;
   }

@@ -312,15 +312,10 @@ void World::store_state(const Epoch& epoch, Offset floor, Offset top, bool ready
 
 void World::store_event(std::string_view room, Offset offset, std::string_view exclude,
                         std::string_view key) {
-  PublishMail mail;
-  mail.event.id = Uuid::random();
-  mail.event.room = room;
-  mail.event.type = "row";
-  mail.event.data = std::make_shared<const std::string>(fmt::format("{}", offset));
-  mail.event.exclude_user = exclude;
-  mail.event.key = key;
-  mail.event.offset = offset;
-  send_from_source(home_shard(room, shards()).value, std::move(mail));
+  const std::string data = fmt::format("{}", offset);
+  const Event fields{Uuid::random(), {}, "row", data, {}, exclude, key, offset};
+  send_from_source(home_shard(room, shards()).value,
+                   StoredMail{make_events(fields, std::span(&room, 1))});
 }
 
 void World::store_position(Offset offset) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <deque>
 #include <functional>
 #include <string>
 
@@ -22,12 +23,12 @@ OutboxRow good_row() {
   OutboxRow row;
   row.id = 17;
   row.offset = 17;
-  row.event_id = kId;
+  row.event_id = Uuid::parse(kId);
   row.tenant_id = "42";
   row.aggregate_type = "KitchenTask";
   row.aggregate_id = "t-1";
   row.event_type = "kitchen.task.claimed";
-  row.occurred_at = "2026-01-02T03:04:05.678Z";
+  row.occurred_at = parse_timestamp("2026-01-02T03:04:05.678Z");
   row.payload = R"({"taskId":"t-1"})";
   row.payload_bytes = row.payload.size();
   return row;
@@ -36,10 +37,10 @@ OutboxRow good_row() {
 OutboxRow plain_row() {
   OutboxRow row;
   row.kind = OutboxRow::Kind::plain;
-  row.event_id = kId;
+  row.event_id = Uuid::parse(kId);
   row.event_type = "note";
   row.room = "tenant:42";
-  row.occurred_at = "2026-01-02T03:04:05Z";
+  row.occurred_at = parse_timestamp("2026-01-02T03:04:05Z");
   row.payload = "[1,2]";
   row.payload_bytes = row.payload.size();
   return row;
@@ -66,31 +67,31 @@ FailedRow failure(const OutboxRow& row, const EnvelopeLimits& limits = {}) {
 TEST(Envelope, HasItsFieldsInTheirOrder) {
   const auto out = events(good_row());
   ASSERT_EQ(out.events.size(), 2U);
-  EXPECT_EQ(*out.events[0].data,
+  EXPECT_EQ(out.events[0]->data,
             R"({"id":"0b9c1f2e-3d4a-4b5c-8d6e-7f8091a2b3c4","version":1,"tenantId":"42",)"
             R"("aggregateType":"KitchenTask","aggregateId":"t-1",)"
             R"("occurredAt":"2026-01-02T03:04:05.678000Z","eventType":"kitchen.task.claimed",)"
             R"("payload":{"taskId":"t-1"}})");
-  EXPECT_EQ(out.bytes, out.events[0].data->size());
+  EXPECT_EQ(out.bytes, out.events[0]->data.size());
 }
 
 TEST(Envelope, GoesToTheTenantsRoomAndToItsModules) {
   const auto out = events(good_row());
   ASSERT_EQ(out.events.size(), 2U);
-  EXPECT_EQ(out.events[0].room, "tenant:42");
-  EXPECT_EQ(out.events[1].room, "tenant:42:kitchen");
-  for (const Event& event : out.events) {
-    EXPECT_EQ(event.id.text(), kId);
-    EXPECT_EQ(event.type, "kitchen.task.claimed");
-    EXPECT_EQ(event.offset, 17U);
-    EXPECT_EQ(event.time, parse_timestamp("2026-01-02T03:04:05.678Z"));
+  EXPECT_EQ(out.events[0]->room, "tenant:42");
+  EXPECT_EQ(out.events[1]->room, "tenant:42:kitchen");
+  for (const EventRef& event : out.events) {
+    EXPECT_EQ(event->id.text(), kId);
+    EXPECT_EQ(event->type, "kitchen.task.claimed");
+    EXPECT_EQ(event->offset, 17U);
+    EXPECT_EQ(event->time, parse_timestamp("2026-01-02T03:04:05.678Z"));
   }
 }
 
 TEST(Envelope, IsWrittenOnceForBothRooms) {
   const auto out = events(good_row());
   ASSERT_EQ(out.events.size(), 2U);
-  EXPECT_EQ(out.events[0].data.get(), out.events[1].data.get());
+  EXPECT_EQ(out.events[0]->data.data(), out.events[1]->data.data());
 }
 
 TEST(Envelope, GoesToTheRowsOwnRoomAlone) {
@@ -99,53 +100,45 @@ TEST(Envelope, GoesToTheRowsOwnRoomAlone) {
   row.event_type = "not a module";  // nothing is derived from it then
   const auto out = events(row);
   ASSERT_EQ(out.events.size(), 1U);
-  EXPECT_EQ(out.events[0].room, "orders:7");
+  EXPECT_EQ(out.events[0]->room, "orders:7");
 }
 
 TEST(Envelope, CarriesWhoIsExcludedAndTheKey) {
   auto row = good_row();
   row.exclude_user = "u1";
   row.conflation_key = "k";
-  for (const Event& event : events(row).events) {
-    EXPECT_EQ(event.exclude_user, "u1");
-    EXPECT_EQ(event.key, "k");
+  for (const EventRef& event : events(row).events) {
+    EXPECT_EQ(event->exclude_user, "u1");
+    EXPECT_EQ(event->key, "k");
   }
 }
 
 TEST(Envelope, EscapesWhatTheWriterChose) {
   auto row = good_row();
   row.aggregate_id = "a\"b\\c\n";
-  EXPECT_THAT(*events(row).events.at(0).data, HasSubstr(R"("aggregateId":"a\"b\\c\u000a")"));
+  EXPECT_THAT(std::string(events(row).events.at(0)->data),
+              HasSubstr(R"("aggregateId":"a\"b\\c\u000a")"));
 }
 
 TEST(Envelope, HoldsNoRawLineEnd) {
   auto row = good_row();
   row.payload = "{\r\n\"a\": 1\n}";
-  EXPECT_THAT(*events(row).events.at(0).data, HasSubstr(R"("payload":{"a":1}})"));
-}
-
-TEST(Envelope, TakesTheTimeInUtcHoweverItWasWritten) {
-  for (const char* text :
-       {"2026-01-02T04:04:05+01:00", "2026-01-02 03:04:05", "2026-01-02t03:04:05z"}) {
-    auto row = good_row();
-    row.occurred_at = text;
-    EXPECT_THAT(*events(row).events.at(0).data, HasSubstr("\"2026-01-02T03:04:05.000000Z\""));
-  }
+  EXPECT_THAT(std::string(events(row).events.at(0)->data), HasSubstr(R"("payload":{"a":1}})"));
 }
 
 TEST(PlainRow, TypeAndDataGoOutAsGiven) {
   const auto out = events(plain_row());
   ASSERT_EQ(out.events.size(), 1U);
-  EXPECT_EQ(out.events[0].room, "tenant:42");
-  EXPECT_EQ(out.events[0].type, "note");
-  EXPECT_EQ(*out.events[0].data, "[1,2]");
+  EXPECT_EQ(out.events[0]->room, "tenant:42");
+  EXPECT_EQ(out.events[0]->type, "note");
+  EXPECT_EQ(out.events[0]->data, "[1,2]");
 }
 
 TEST(PlainRow, DataIsAnyJson) {
   for (const char* data : {"null", "1", "\"x\"", "{}", "[]", "true"}) {
     auto row = plain_row();
     row.payload = data;
-    EXPECT_EQ(*events(row).events.at(0).data, data);
+    EXPECT_EQ(std::string(events(row).events.at(0)->data), data);
   }
 }
 
@@ -155,6 +148,17 @@ TEST(PlainRow, NeedsNoTenantAndNoVersion) {
   EXPECT_EQ(events(row).events.size(), 1U);
 }
 
+// Text that outlives every row.
+std::string_view repeated(std::size_t count, char c) {
+  static std::deque<std::string> texts;
+  return texts.emplace_back(count, c);
+}
+
+void spoil_id(OutboxRow& row, std::string_view text) {
+  row.event_id.reset();
+  row.event_id_text = text;
+}
+
 struct BadRow {
   const char* reason;
   const char* names;  // the sentence names the field
@@ -162,24 +166,24 @@ struct BadRow {
 };
 
 const BadRow kBadRows[] = {
-    {"invalid", "id", [](OutboxRow& row) { row.event_id = "17"; }},
-    {"invalid", "id", [](OutboxRow& row) { row.event_id.clear(); }},
-    {"invalid", "id", [](OutboxRow& row) { row.event_id = std::string(4'000, '\xff'); }},
+    {"invalid", "id", [](OutboxRow& row) { spoil_id(row, "17"); }},
+    {"invalid", "id", [](OutboxRow& row) { spoil_id(row, ""); }},
+    {"invalid", "id", [](OutboxRow& row) { spoil_id(row, repeated(4'000, '\xff')); }},
     {"invalid", "version", [](OutboxRow& row) { row.version = 0; }},
     {"invalid", "version", [](OutboxRow& row) { row.version = 2; }},
-    {"invalid", "tenantId", [](OutboxRow& row) { row.tenant_id.clear(); }},
+    {"invalid", "tenantId", [](OutboxRow& row) { row.tenant_id = {}; }},
     {"invalid", "tenantId", [](OutboxRow& row) { row.tenant_id = "42:kitchen"; }},
-    {"invalid", "tenantId", [](OutboxRow& row) { row.tenant_id = std::string(121, 'a'); }},
-    {"invalid", "aggregateType", [](OutboxRow& row) { row.aggregate_type.clear(); }},
+    {"invalid", "tenantId", [](OutboxRow& row) { row.tenant_id = repeated(121, 'a'); }},
+    {"invalid", "aggregateType", [](OutboxRow& row) { row.aggregate_type = {}; }},
     {"invalid", "aggregateType", [](OutboxRow& row) { row.aggregate_type = "\xc3\x28"; }},
     {"invalid", "aggregateType",
-     [](OutboxRow& row) { row.aggregate_type = std::string(kAggregateBytesMax + 1, 'a'); }},
-    {"invalid", "aggregateId", [](OutboxRow& row) { row.aggregate_id.clear(); }},
+     [](OutboxRow& row) { row.aggregate_type = repeated(kAggregateBytesMax + 1, 'a'); }},
+    {"invalid", "aggregateId", [](OutboxRow& row) { row.aggregate_id = {}; }},
     {"invalid", "aggregateId", [](OutboxRow& row) { row.aggregate_id = "\xff"; }},
     {"invalid", "aggregateId",
-     [](OutboxRow& row) { row.aggregate_id = std::string(kAggregateBytesMax + 1, 'a'); }},
-    {"invalid", "eventType", [](OutboxRow& row) { row.event_type.clear(); }},
-    {"invalid", "eventType", [](OutboxRow& row) { row.event_type = std::string(129, 'a'); }},
+     [](OutboxRow& row) { row.aggregate_id = repeated(kAggregateBytesMax + 1, 'a'); }},
+    {"invalid", "eventType", [](OutboxRow& row) { row.event_type = {}; }},
+    {"invalid", "eventType", [](OutboxRow& row) { row.event_type = repeated(129, 'a'); }},
     {"reserved_type", "eventType", [](OutboxRow& row) { row.event_type = "gap"; }},
     {"reserved_type", "eventType", [](OutboxRow& row) { row.event_type = "ringcast:x"; }},
     {"reserved_type", "eventType", [](OutboxRow& row) { row.event_type = "presence:join"; }},
@@ -187,16 +191,14 @@ const BadRow kBadRows[] = {
     {"invalid", "module", [](OutboxRow& row) { row.event_type = "kit chen.task"; }},
     {"invalid", "room", [](OutboxRow& row) { row.room = ""; }},
     {"invalid", "room", [](OutboxRow& row) { row.room = "tenant:*"; }},
-    {"invalid", "room", [](OutboxRow& row) { row.room = std::string(256, 'a'); }},
+    {"invalid", "room", [](OutboxRow& row) { row.room = repeated(256, 'a'); }},
     {"invalid", "excludeUser", [](OutboxRow& row) { row.exclude_user = "u:1"; }},
     {"invalid", "conflationKey",
-     [](OutboxRow& row) { row.conflation_key = std::string(kConflationKeyBytesMax + 1, 'k'); }},
-    {"invalid", "occurredAt", [](OutboxRow& row) { row.occurred_at.clear(); }},
-    {"invalid", "occurredAt", [](OutboxRow& row) { row.occurred_at = "yesterday"; }},
-    {"invalid", "occurredAt", [](OutboxRow& row) { row.occurred_at = "2026-02-30T00:00:00Z"; }},
+     [](OutboxRow& row) { row.conflation_key = repeated(kConflationKeyBytesMax + 1, 'k'); }},
+    {"invalid", "occurredAt", [](OutboxRow& row) { row.occurred_at.reset(); }},
     {"invalid", "payload", [](OutboxRow& row) { row.payload = "[1]"; }},
     {"invalid", "payload", [](OutboxRow& row) { row.payload = "{\"a\":tru}"; }},
-    {"invalid", "payload", [](OutboxRow& row) { row.payload.clear(); }},
+    {"invalid", "payload", [](OutboxRow& row) { row.payload = {}; }},
     {"invalid", "payload", [](OutboxRow& row) { row.payload = "{} {}"; }},
 };
 
@@ -220,14 +222,15 @@ TEST(PlainRow, WithoutARoomItFails) {
 
 TEST(Envelope, TheLongestNamesFitIntoTheirRoom) {
   auto row = good_row();
-  row.tenant_id = std::string(120, 't');
-  row.event_type = std::string(120, 'm') + ".x";
-  row.aggregate_type = std::string(kAggregateBytesMax, 'a');
-  row.aggregate_id = std::string(kAggregateBytesMax, 'i');
-  row.conflation_key = std::string(kConflationKeyBytesMax, 'k');
+  row.tenant_id = repeated(120, 't');
+  const std::string type = std::string(120, 'm') + ".x";
+  row.event_type = type;
+  row.aggregate_type = repeated(kAggregateBytesMax, 'a');
+  row.aggregate_id = repeated(kAggregateBytesMax, 'i');
+  row.conflation_key = repeated(kConflationKeyBytesMax, 'k');
   const auto out = events(row);
   ASSERT_EQ(out.events.size(), 2U);
-  EXPECT_EQ(out.events[1].room.size(), 248U);
+  EXPECT_EQ(out.events[1]->room.size(), 248U);
 }
 
 TEST(Envelope, IsMeasuredAsItGoesOut) {
@@ -246,7 +249,7 @@ TEST(PlainRow, IsMeasuredByItsData) {
 
 TEST(Envelope, APayloadThatWasNotFetchedIsTooLarge) {
   auto row = good_row();
-  row.payload.clear();
+  row.payload = {};
   row.payload_bytes = (64ULL << 10) + 1;
   const auto failed = failure(row);
   EXPECT_EQ(failed.reason, "too_large");
@@ -274,7 +277,7 @@ TEST(CheckPlainRow, RefusesWhatWouldFail) {
       {Errc::validation, [](PlainRow& row) { row.room = "a:"; }},
       {Errc::validation, [](PlainRow& row) { row.event_type = "ack"; }},
       {Errc::validation, [](PlainRow& row) { row.exclude_user = "a b"; }},
-      {Errc::validation, [](PlainRow& row) { row.conflation_key = std::string(256, 'k'); }},
+      {Errc::validation, [](PlainRow& row) { row.conflation_key = repeated(256, 'k'); }},
       {Errc::validation,
        [](PlainRow& row) {
          row.envelope = EnvelopeKey{"4:2", "Task", "1"};

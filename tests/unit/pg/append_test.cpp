@@ -34,7 +34,7 @@ std::vector<std::string> payloads_of(OutboxStore& store) {
   for (;;) {
     auto window = store.next(OutboxStore::Read::record, 100);
     EXPECT_TRUE(window) << window.error().detail;
-    for (const OutboxRow& row : window->rows) payloads.push_back(row.payload);
+    for (const OutboxRow& row : window->rows) payloads.emplace_back(row.payload);
     if (window->rows.empty() && !window->more) return payloads;
   }
 }
@@ -58,7 +58,7 @@ TEST(Append, InsertsRowsInTheirOrderAndAnswersForEach) {
   ASSERT_THAT(window->rows, SizeIs(2));
   const OutboxRow& row = window->rows[0];
   EXPECT_EQ(row.kind, OutboxRow::Kind::plain);
-  EXPECT_EQ(row.event_id, first.event_id.text());
+  EXPECT_EQ(row.event_id, first.event_id);
   EXPECT_EQ(row.room, "room:1");
   EXPECT_EQ(row.event_type, "note");
   EXPECT_EQ(row.exclude_user, "bob");
@@ -250,7 +250,7 @@ TEST(Fail, KeepsTheFirstReportOfARow) {
   auto window = store->next(OutboxStore::Read::record, 10);
   ASSERT_TRUE(window);
   FailedRow failed{.id = window->rows[0].id,
-                   .event_id = window->rows[0].event_id,
+                   .event_id = window->rows[0].event_id->text(),
                    .reason = "invalid",
                    .error = "payload is not an object"};
   ASSERT_TRUE(store->fail(std::span(&failed, 1)));

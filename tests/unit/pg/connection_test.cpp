@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include "message/timestamp.hpp"
 #include "unit/pg/test_database.hpp"
 
 namespace ringcast::pg {
@@ -196,15 +197,16 @@ TEST(Connection, ReadsTimestampsOfAllYearsThatRfc3339Knows) {
       {"1999-12-31 23:59:59.999999Z", "1999-12-31T23:59:59.999999Z"},
       {"0001-01-01 00:00:00Z", "0001-01-01T00:00:00.000000Z"},
       {"9999-12-31 23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"},
-      {"0001-12-31 23:59:58 BC", "before year 1"},
-      {"10000-01-01 00:00:00Z", "after year 9999"},
-      {"infinity", "after year 9999"},
-      {"-infinity", "before year 1"},
+      {"0001-12-31 23:59:58 BC", ""},
+      {"10000-01-01 00:00:00Z", ""},
+      {"infinity", ""},
+      {"-infinity", ""},
   };
   for (const auto& [sql, text] : cases) {
     auto rows = connection.query("select $1::timestamptz", Params{}.add(std::string_view(sql)));
     ASSERT_TRUE(rows) << rows.error().detail;
-    EXPECT_EQ(rows->timestamp(0, 0), text) << sql;
+    const auto time = rows->time(0, 0);
+    EXPECT_EQ(time ? timestamp(*time) : "", text) << sql;
   }
 }
 

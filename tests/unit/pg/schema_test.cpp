@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "message/timestamp.hpp"
 #include "unit/pg/test_database.hpp"
 
 namespace ringcast::pg {
@@ -45,7 +46,7 @@ TEST(CreateOutboxEvent, WritesOneRowInTheCallersTransaction) {
   ASSERT_TRUE(window);
   ASSERT_EQ(window->rows.size(), 1U);
   const OutboxRow& row = window->rows[0];
-  EXPECT_EQ(row.event_id, id);
+  EXPECT_EQ(row.event_id, Uuid::parse(id));
   EXPECT_EQ(row.kind, OutboxRow::Kind::envelope);
   EXPECT_EQ(row.tenant_id, "42");
   EXPECT_EQ(row.aggregate_type, "Task");
@@ -54,7 +55,7 @@ TEST(CreateOutboxEvent, WritesOneRowInTheCallersTransaction) {
   EXPECT_EQ(row.room, std::nullopt);
   EXPECT_EQ(row.exclude_user, "bob");
   EXPECT_EQ(row.conflation_key, "k");
-  EXPECT_EQ(row.occurred_at, "2026-01-02T03:04:05.000000Z");
+  EXPECT_EQ(row.occurred_at, parse_timestamp("2026-01-02T03:04:05.000000Z"));
   EXPECT_EQ(row.payload, "{\"a\": 1}");
   EXPECT_EQ(app.value("select headers ->> 'traceparent' from ringcast.outbox"), "x");
 }

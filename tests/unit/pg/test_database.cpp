@@ -142,7 +142,8 @@ std::vector<Seen> read_all(OutboxStore& store, std::uint32_t limit) {
   for (;;) {
     auto window = store.next(OutboxStore::Read::record_on, limit);
     if (!window) stop("next", window.error());
-    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    for (const OutboxRow& row : window->rows)
+      seen.push_back({row.offset, std::string(row.aggregate_id)});
     if (window->rows.empty() && !window->more) return seen;
   }
 }

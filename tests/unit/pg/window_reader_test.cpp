@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "message/timestamp.hpp"
 #include "unit/pg/test_database.hpp"
 
 namespace ringcast::pg {
@@ -65,7 +66,7 @@ TEST(WindowRead, GivesEveryFieldAsItWasWritten) {
   ASSERT_TRUE(window) << window.error().detail;
   ASSERT_THAT(window->rows, SizeIs(2));
   const OutboxRow& row = window->rows[0];
-  EXPECT_EQ(row.event_id, "01234567-89ab-4cde-8f01-23456789abcd");
+  EXPECT_EQ(row.event_id, Uuid::parse("01234567-89ab-4cde-8f01-23456789abcd"));
   EXPECT_EQ(row.kind, OutboxRow::Kind::envelope);
   EXPECT_EQ(row.version, 3);
   EXPECT_EQ(row.tenant_id, "ten");
@@ -75,12 +76,12 @@ TEST(WindowRead, GivesEveryFieldAsItWasWritten) {
   EXPECT_EQ(row.room, "room:1");
   EXPECT_EQ(row.exclude_user, "bob");
   EXPECT_EQ(row.conflation_key, "k");
-  EXPECT_EQ(row.occurred_at, "2026-01-02T01:04:05.678901Z");
+  EXPECT_EQ(row.occurred_at, parse_timestamp("2026-01-02T01:04:05.678901Z"));
   EXPECT_EQ(row.payload, "{}");
   EXPECT_EQ(row.payload_bytes, 2U);
   EXPECT_EQ(window->rows[1].kind, OutboxRow::Kind::plain);
   EXPECT_EQ(window->rows[1].exclude_user, "");
-  EXPECT_EQ(window->rows[1].occurred_at, "after year 9999");
+  EXPECT_EQ(window->rows[1].occurred_at, std::nullopt) << "RFC 3339 has no digits for it";
 }
 
 TEST(WindowRead, FindsARowWhoseTransactionCommitsAfterALaterOne) {
@@ -231,7 +232,8 @@ TEST(WindowRead, ABacklogReadAheadIsTheSameForADaemonThatReadsItLater) {
   for (std::uint32_t limit = 2;; limit = limit == 2 ? 35 : 2) {
     auto window = store->next(kRecordOn, limit);
     ASSERT_TRUE(window) << window.error().detail;
-    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    for (const OutboxRow& row : window->rows)
+      seen.push_back({row.offset, std::string(row.aggregate_id)});
     if (window->rows.empty() && !window->more) break;
     store->take_ahead();
     ASSERT_TRUE(store->is_recorded(at(1, 1)));
@@ -257,7 +259,8 @@ TEST(WindowRead, WhatWasReadAheadIsReadAgainOnAnotherConnection) {
   // What had come before the connection ended may still be handed over.
   std::vector<Seen> seen;
   for (auto window = store->next(kRecordOn, 4); window; window = store->next(kRecordOn, 4)) {
-    for (const OutboxRow& row : window->rows) seen.push_back({row.offset, row.aggregate_id});
+    for (const OutboxRow& row : window->rows)
+      seen.push_back({row.offset, std::string(row.aggregate_id)});
     ASSERT_THAT(seen.size(), Lt(16U)) << "the connection was to end";
   }
   ASSERT_TRUE(store->reopen());
@@ -283,7 +286,7 @@ TEST(WindowRead, LeavesOutPayloadsAboveTheLimitAndTellsTheirSize) {
     ASSERT_TRUE(window) << window.error().detail;
     if (window->rows.empty() && !window->more) break;
     for (const OutboxRow& row : window->rows) {
-      const std::size_t bytes = sizes.at(row.aggregate_id);
+      const std::size_t bytes = sizes.at(std::string(row.aggregate_id));
       EXPECT_EQ(row.payload_bytes, bytes) << row.aggregate_id;
       EXPECT_EQ(row.payload.size(), bytes <= limit ? bytes : 0) << row.aggregate_id;
       EXPECT_EQ(row.offset, at(1, ++rows));
@@ -482,7 +485,7 @@ TEST(WindowRead, LosesAndRepeatsNothingWhenItsBackendIsKilledAtAnyPoint) {
     for (int calls = 0; calls < round % 4; ++calls) {
       auto window = store->next(kRecord, 4);
       ASSERT_TRUE(window) << window.error().detail;
-      for (const OutboxRow& row : window->rows) seen.push_back(row.aggregate_id);
+      for (const OutboxRow& row : window->rows) seen.emplace_back(row.aggregate_id);
     }
     app.run(
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name like "

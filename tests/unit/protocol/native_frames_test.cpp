@@ -30,7 +30,7 @@ Event event() {
   made.id = *Uuid::parse(kUuid);
   made.room = "tenant:42";
   made.type = "order.created";
-  made.data = std::make_shared<const std::string>(R"({"a": 1})");
+  made.data = R"({"a": 1})";
   made.time = kTime;
   made.offset = 7;
   return made;

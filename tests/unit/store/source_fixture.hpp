@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "message/home_shard.hpp"
+#include "message/timestamp.hpp"
 #include "store/source.hpp"
 #include "unit/store/fake_store.hpp"
 
@@ -118,16 +119,16 @@ class SourceFixture : public testing::Test {
     return true;
   }
 
-  static OutboxRow row(Offset offset, std::string tenant = "42") {
+  static OutboxRow row(Offset offset, std::string_view tenant = "42") {
     OutboxRow row;
     row.id = static_cast<std::int64_t>(offset);
     row.offset = offset;
-    row.event_id = Uuid::random().text();
-    row.tenant_id = std::move(tenant);
+    row.event_id = Uuid::random();
+    row.tenant_id = tenant;
     row.aggregate_type = "Task";
-    row.aggregate_id = std::to_string(offset);
+    row.aggregate_id = "task";
     row.event_type = "kitchen.task.claimed";
-    row.occurred_at = "2026-01-02T03:04:05Z";
+    row.occurred_at = parse_timestamp("2026-01-02T03:04:05Z");
     row.payload = "{}";
     row.payload_bytes = row.payload.size();
     return row;
@@ -156,8 +157,8 @@ class SourceFixture : public testing::Test {
   std::vector<Offset> offsets_in(std::string_view room) const {
     std::vector<Offset> offsets;
     for (const auto& shard : shards_)
-      for (const PublishMail* mail : shard->all<PublishMail>())
-        if (mail->event.room == room) offsets.push_back(mail->event.offset);
+      for (const StoredMail* mail : shard->all<StoredMail>())
+        if (mail->event->room == room) offsets.push_back(mail->event->offset);
     return offsets;
   }
 

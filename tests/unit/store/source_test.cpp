@@ -1,11 +1,11 @@
 #include "store/source.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 
 #include "message/timestamp.hpp"
-
 #include "unit/store/source_fixture.hpp"
 
 namespace ringcast {
@@ -25,9 +25,9 @@ TEST_F(SourceTest, EachRowGoesToBothOfItsRoomsAtItsHomeShards) {
   ASSERT_TRUE(wait_for([&] { return status().events == 4 && is_ready(); }));
   for (const char* room : {"tenant:a", "tenant:a:kitchen", "tenant:b", "tenant:b:kitchen"}) {
     const auto& home = *shards_[home_shard(room, kShards).value];
-    const auto mails = home.all<PublishMail>();
-    EXPECT_TRUE(std::any_of(mails.begin(), mails.end(), [&](const PublishMail* mail) {
-      return mail->event.room == room && !mail->reply_to;
+    const auto mails = home.all<StoredMail>();
+    EXPECT_TRUE(std::any_of(mails.begin(), mails.end(), [&](const StoredMail* mail) {
+      return mail->event->room == room;
     })) << room;
   }
 }
@@ -49,7 +49,7 @@ TEST_F(SourceTest, EveryShardHearsThePositionAfterTheEventsOfTheWindow) {
     EXPECT_EQ(std::get<StorePositionMail>(*position).offset, 2U);
     EXPECT_EQ(std::count_if(
                   position, got.end(),
-                  [](const ShardMail& mail) { return std::holds_alternative<PublishMail>(mail); }),
+                  [](const ShardMail& mail) { return std::holds_alternative<StoredMail>(mail); }),
               0);
   }
 }
@@ -96,7 +96,7 @@ TEST_F(SourceTest, CountsTheRowsThatWereReplayedApart) {
 
 TEST_F(SourceTest, IsBehindFromTheTimeOfTheOldestRowUntilTheShardsHaveIt) {
   auto late = row(1);
-  late.occurred_at = "2026-01-02T03:04:04Z";
+  late.occurred_at = parse_timestamp("2026-01-02T03:04:04Z");
   commit(window({row(2), late, row(3)}));
   start(1, 2);
   const auto leave_it = [] {};
@@ -181,11 +181,12 @@ TEST_F(SourceTest, AnswersWhileAShardTakesNothing) {
 
 TEST_F(SourceTest, AShardThatTakesNothingDoesNotKeepTheRestOfAWindowFromTheOthers) {
   constexpr std::uint32_t kShards = 2;
+  std::deque<std::string> tenants;
   std::vector<OutboxRow> rows;
   std::size_t elsewhere = 0;
   const std::uint32_t blocked = home_shard("tenant:42", kShards).value;
   for (Offset offset = 1; offset <= 40; ++offset) {
-    const std::string tenant = "t" + std::to_string(offset);
+    const std::string& tenant = tenants.emplace_back("t" + std::to_string(offset));
     for (const std::string& room : {"tenant:" + tenant, "tenant:" + tenant + ":kitchen"})
       if (home_shard(room, kShards).value != blocked) ++elsewhere;
     rows.push_back(row(offset, tenant));
@@ -195,7 +196,7 @@ TEST_F(SourceTest, AShardThatTakesNothingDoesNotKeepTheRestOfAWindowFromTheOther
   ASSERT_TRUE(wait_for([&] { return is_ready(); }));
   commit(window(std::move(rows)));
   const std::uint32_t open = 1 - blocked;
-  EXPECT_TRUE(wait_draining([&] { return shards_[open]->all<PublishMail>().size() == elsewhere; },
+  EXPECT_TRUE(wait_draining([&] { return shards_[open]->all<StoredMail>().size() == elsewhere; },
                             [&] { shards_[open]->drain(100); }));
 }
 
@@ -220,7 +221,7 @@ TEST_F(SourceTest, AFailedRowDoesNotStopItsNeighbours) {
   reserved.event_type = "presence:join";
   auto huge = row(4);
   huge.payload_bytes = 10ULL << 20;
-  huge.payload.clear();
+  huge.payload = {};
   auto stranger = row(5);
   stranger.room = "chat:7";
   commit(window({row(1), invalid, reserved, huge, stranger, row(6)}));
@@ -285,7 +286,8 @@ TEST_F(SourceTest, AWindowOfFailedRowsAloneMovesThePosition) {
 
 TEST_F(SourceTest, LargeRowsAreCountedAndDelivered) {
   auto large = row(1);
-  large.payload = R"({"text":")" + std::string(40 << 10, 'x') + R"("})";
+  const std::string payload = R"({"text":")" + std::string(40 << 10, 'x') + R"("})";
+  large.payload = payload;
   large.payload_bytes = large.payload.size();
   commit(window({large}));
   start(1, 100);
