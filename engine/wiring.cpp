@@ -7,7 +7,9 @@
 #include <cmath>
 #include <fstream>
 
+#include "pg/pg_operator.hpp"
 #include "pg/pg_store.hpp"
+#include "store/sqlite_operator.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace ringcast {
@@ -46,6 +48,10 @@ pg::DedupeLimits dedupe_limits(const Config& config) {
     limits.keys_max = std::max(limits.keys_max, row.dedupe_max);
   }
   return limits;
+}
+
+bool is_postgres(std::string_view url) {
+  return url.starts_with("postgresql://") || url.starts_with("postgres://");
 }
 
 }  // namespace
@@ -141,11 +147,14 @@ std::vector<std::string_view> close_reason_labels() {
 
 Result<std::unique_ptr<OutboxStore>> make_store(const Config& config) {
   if (config.store.url.empty()) return std::unique_ptr<OutboxStore>();
-  const std::string_view url = config.store.url;
-  if (url.starts_with("sqlite:")) return make_sqlite_store(config);
-  if (url.starts_with("postgresql://") || url.starts_with("postgres://"))
+  if (is_postgres(config.store.url))
     return pg::make_pg_store(config.store, config.outbox, dedupe_limits(config));
-  return {Errc::validation, "store.url: expected sqlite:PATH or postgresql://..."};
+  return make_sqlite_store(config);
+}
+
+Result<std::unique_ptr<OutboxOperator>> make_operator(const StoreConfig& store) {
+  if (is_postgres(store.url)) return pg::PgOperator::open(store.url);
+  return SqliteOperator::open(store.url);
 }
 
 }  // namespace ringcast

@@ -14,6 +14,7 @@
 #include "metrics/source_metrics.hpp"
 #include "queue/latest.hpp"
 #include "shard/shard.hpp"
+#include "store/outbox_operator.hpp"
 #include "store/source.hpp"
 
 namespace ringcast {
@@ -63,5 +64,8 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status);
 
 // The store that the configuration names, or nothing.
 [[nodiscard]] Result<std::unique_ptr<OutboxStore>> make_store(const Config& config);
+
+// An operator's connection to the store that the configuration names. Thread: start-up.
+[[nodiscard]] Result<std::unique_ptr<OutboxOperator>> make_operator(const StoreConfig& store);
 
 }  // namespace ringcast

@@ -24,14 +24,22 @@ const Statement kPrune = {"prune", R"sql(
 delete from ringcast.reader_window where (source, no) in (
   select source, no from ringcast.reader_window
   where source = 'outbox' and at < clock_timestamp() - make_interval(secs => $1::float8)
-    and no < (select max(no) from ringcast.reader_window where source = 'outbox')
+    and no < (select max(w.no) from ringcast.reader_window w join ringcast.progress p using (source)
+              where source = 'outbox' and w.no * 8192 + w.n <= p.delivered)
   order by at limit 10000))sql"};
 
 const Statement kFail = {"fail", R"sql(
-insert into ringcast.failed (source, id, event_id, state, reason, error, attempts)
-select 'outbox', id, nullif(event_id, '')::uuid, 2, reason, error, 1
+insert into ringcast.failed (source, id, event_id, state, reason, error, attempts, first_at)
+select 'outbox', t.id, nullif(t.event_id, '')::uuid, 2, t.reason, t.error,
+       1 + coalesce(f.attempts, 0), coalesce(f.first_at, clock_timestamp())
 from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as t(id, event_id, reason, error)
+left join ringcast.outbox o on o.id = t.id
+left join ringcast.failed f on f.source = 'outbox' and f.id = o.redrive_of
 on conflict (source, id) do nothing)sql"};
+
+const Statement kNoteDelivered = {"note_delivered",
+                                  "update ringcast.progress set delivered = $1::bigint"
+                                  " where source = 'outbox' and delivered < $1::bigint"};
 
 // A text that PostgreSQL refuses must not keep a failed row, and all that follow, from being noted.
 constexpr std::string_view kUnstorable = "the error text is not valid UTF-8";
@@ -94,7 +102,7 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
   if (!scan) return scan.error();
   if (scan->has_value())
     log::error("outbox: a plan reads a whole partition, an index is missing: {}", **scan);
-  return state;
+  return with_delivered(std::move(state).value());
 }
 
 Result<StoreState> PgStore::reopen() {
@@ -102,6 +110,16 @@ Result<StoreState> PgStore::reopen() {
   if (!epoch) return away(epoch.error());
   auto state = reader_.resume(*connection_, *epoch);
   if (!state) return away(state.error());
+  auto known = with_delivered(std::move(state).value());
+  if (!known) return away(known.error());
+  return known;
+}
+
+Result<StoreState> PgStore::with_delivered(StoreState state) {
+  auto rows = connection_->query("select delivered from ringcast.progress where source = 'outbox'");
+  if (!rows) return rows.error();
+  if (rows->empty()) return Error{Errc::validation, "ringcast.progress has lost its row"};
+  state.delivered = static_cast<Offset>(rows->number(0, 0));
   return state;
 }
 
@@ -188,6 +206,13 @@ Result<void> PgStore::fail(std::span<const FailedRow> rows) {
       Params{}.add_numbers(ids).add_plain_texts(event_ids).add_plain_texts(reasons).add_plain_texts(
           errors));
   if (!done) return away(done.error());
+  return {};
+}
+
+Result<void> PgStore::note_delivered(Offset top) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  if (auto done = connection_->execute(kNoteDelivered, Params{}.add(top)); !done)
+    return away(done.error());
   return {};
 }
 

@@ -40,6 +40,7 @@ class PgStore final : public OutboxStore {
   void take_ahead() override;
   [[nodiscard]] bool replaying() const override { return reader_.replaying(); }
   Result<void> fail(std::span<const FailedRow> rows) override;
+  Result<void> note_delivered(Offset top) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
@@ -51,6 +52,7 @@ class PgStore final : public OutboxStore {
   Result<StoreState> open_at(std::chrono::seconds history, std::uint64_t replay_bytes_max);
   Result<std::string> connect();
   Result<void> check_sequence();
+  Result<StoreState> with_delivered(StoreState state);
   Error away(Error error);
   void keep_up(Instant now);
   void make_leaves(Instant now);

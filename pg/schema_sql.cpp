@@ -335,10 +335,106 @@ alter table ringcast.outbox
   add constraint outbox_conflation_key check (octet_length(conflation_key) <= 255) not valid;
 )sql";
 
-constexpr std::array<SchemaVersion, 3> kVersions = {{
+// How far rows were delivered. What failed is written down before, so that no row is `published`
+// first and `failed` afterwards. What was recorded before this version counts as delivered.
+constexpr std::string_view kProgress = R"sql(
+create table ringcast.progress (
+  source text primary key,
+  delivered bigint not null                  -- an offset: window number * 8192 + rank
+) with (fillfactor = 10);
+insert into ringcast.progress (source, delivered)
+select 'outbox', coalesce((select no * 8192 + n from ringcast.reader_window
+                           where source = 'outbox' order by no desc limit 1), 0);
+
+alter table ringcast.failed add column redriven_as bigint;
+create index failed_dead on ringcast.failed (source, id) where state = 2;
+
+create or replace view ringcast.outbox_status as
+select o.id, o.event_id, o.tenant_id, o.aggregate_type, o.aggregate_id, o.event_type, o.room,
+       o.created_at, s.status, f.reason, f.error, coalesce(f.attempts, 0) as attempts,
+       case when s.status = 'pending'
+            then extract(epoch from clock_timestamp() - o.created_at)::float8
+       end as pending_seconds, o.redrive_of
+from ringcast.outbox o
+left join ringcast.failed f on f.source = 'outbox' and f.id = o.id
+left join (select w.* from ringcast.progress p
+           join ringcast.reader_window w on w.source = p.source
+                and w.no <= p.delivered / 8192 and w.no * 8192 + w.n <= p.delivered
+           where p.source = 'outbox' order by w.no desc limit 1) w on true
+cross join lateral (select case
+    when f.state >= 2 then 'failed'
+    when pg_visible_in_snapshot(o.xid, w.snap_from) then 'published'
+    when pg_visible_in_snapshot(o.xid, w.snap_to) and (not w.more or o.id <= w.id_to)
+      then 'published'
+    else 'pending' end as status) s;
+
+-- Daemons that had their rights before.
+do $$
+declare
+  daemon record;
+begin
+  for daemon in select distinct a.grantee::regrole as name
+                from pg_class c cross join lateral aclexplode(c.relacl) a
+                where c.oid = 'ringcast.failed'::regclass and a.privilege_type = 'UPDATE'
+                  and a.grantee <> 0
+  loop
+    execute format('grant select, update on ringcast.progress to %s', daemon.name);
+  end loop;
+end $$;
+
+create or replace function ringcast.grant_daemon(role_name name) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+declare
+  leaf regclass;
+begin
+  perform ringcast.grant_writer(role_name);
+  execute format('grant select on ringcast.schema_migration, ringcast.outbox to %I', role_name);
+  execute format('grant select, update on ringcast.meta, ringcast.progress to %I', role_name);
+  execute format('grant select, insert, delete on ringcast.reader_window to %I', role_name);
+  execute format('grant select, insert, update, delete on ringcast.reader, ringcast.publish_key '
+                 'to %I', role_name);
+  execute format('grant select, insert, update on ringcast.failed to %I', role_name);
+  execute format('grant execute on function ringcast.make_leaf(date) to %I', role_name);
+  for leaf in select inhrelid::regclass from pg_inherits
+              where inhparent = 'ringcast.outbox'::regclass
+  loop
+    execute format('grant select on %s to %I', leaf, role_name);
+  end loop;
+end $$;
+
+-- As before, but by what was delivered: rows that were recorded and not delivered are read again.
+create or replace function ringcast.rebase() returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+declare
+  base pg_snapshot := pg_current_snapshot();
+  last ringcast.reader_window;
+  next_no bigint;
+begin
+  -- The rows left to read get this transaction's number, so `base` must not know it yet.
+  if pg_current_xact_id_if_assigned() is not null then
+    raise exception 'ringcast.rebase() needs a transaction of its own';
+  end if;
+  lock table ringcast.outbox, ringcast.reader_window in exclusive mode;
+  select w.* into last from ringcast.reader_window w join ringcast.progress p using (source)
+  where w.source = 'outbox' and w.no * 8192 + w.n <= p.delivered order by w.no desc limit 1;
+  update ringcast.outbox set xid = case
+    when last.no is not null and (pg_visible_in_snapshot(xid, last.snap_from)
+         or pg_visible_in_snapshot(xid, last.snap_to) and (not last.more or id <= last.id_to))
+    then '3'::xid8 else pg_current_xact_id() end;
+  update ringcast.meta set epoch = replace(gen_random_uuid()::text, '-', '');
+  select coalesce(max(no), 0) + 1 into next_no from ringcast.reader_window where source = 'outbox';
+  insert into ringcast.reader_window
+    (source, no, epoch, snap_from, snap_to, id_from, id_to, n, bytes, more)
+  select 'outbox', next_no, epoch, '1:1:', base, null, null, 0, 0, false from ringcast.meta;
+  update ringcast.progress set delivered = next_no * 8192 where source = 'outbox';
+end $$;
+)sql";
+
+constexpr std::array<SchemaVersion, 4> kVersions = {{
     {1, "outbox", kTables},
     {2, "functions", kFunctions},
     {3, "row_limits", kRowLimits},
+    {4, "progress", kProgress},
 }};
 
 }  // namespace

@@ -30,6 +30,7 @@ int run_command_line(int argc, char** argv) {
                   name, kExitCodes));
   add_daemon_commands(app, chosen);
   add_client_commands(app, chosen);
+  add_outbox_commands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "daemon/outbox_command.hpp"
 #include "daemon/publish_command.hpp"
 #include "daemon/room_follower.hpp"
 #include "daemon/start_config.hpp"
@@ -27,6 +28,7 @@ struct Chosen {
   std::string subscribe_from;
   bool subscribe_json = false;
   TokenOptions token;
+  OutboxOptions outbox;
   std::function<int()> run;
 };
 
@@ -35,5 +37,6 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* about, const 
 
 void add_daemon_commands(CLI::App& app, Chosen& chosen);  // dev, serve, check-config, ...
 void add_client_commands(CLI::App& app, Chosen& chosen);  // pub, sub, token
+void add_outbox_commands(CLI::App& app, Chosen& chosen);  // outbox status, dead-letters, ...
 
 }  // namespace ringcast

@@ -27,8 +27,9 @@ struct Window {
 };
 
 struct StoreState {
-  Epoch epoch;       // random, made with the database, renewed by restore, failover, rebase
-  Offset floor = 0;  // positions >= floor can be recovered once the replay is over
+  Epoch epoch;           // random, made with the database, renewed by restore, failover, rebase
+  Offset floor = 0;      // positions >= floor can be recovered once the replay is over
+  Offset delivered = 0;  // what note_delivered() was told last, by any daemon
 };
 
 struct Backlog {
@@ -66,8 +67,13 @@ class OutboxStore {
   // Whether next() still gives windows that were recorded before open().
   [[nodiscard]] virtual bool replaying() const = 0;
 
-  // Rows that can not be delivered. Idempotent: daemons and restarts report the same row again.
+  // Rows that can not be delivered: dead letters. Idempotent: daemons and restarts report the same
+  // row again. A row that was redriven carries on the count of its attempts.
   virtual Result<void> fail(std::span<const FailedRow> rows) = 0;
+
+  // Everything up to `top` was delivered, and what failed of it was given to fail() before: only
+  // now do its rows stop being pending for the application. Never goes back.
+  virtual Result<void> note_delivered(Offset top) = 0;
 
   // One transaction for all of them; an outcome each, in order. CONFLICT: the same key, other
   // bytes.

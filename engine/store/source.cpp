@@ -67,6 +67,7 @@ void Source::run() {
     if (!outlets_.waiting() && wants_to_read()) read();
     outlets_.flush();
     write_failed();
+    note_delivered();
     note_lag();
     if (std::exchange(changed_, false) && parts_.report) parts_.report(status_);
     if (!stopping_ && (outlets_.waiting() || !wants_to_read())) sleep();
@@ -231,6 +232,8 @@ void Source::opened(StoreState state) {
   status_.detail.clear();
   status_.store = parts_.store->describe();  // a server's name is known only now
   log::info("{} is open, epoch {}", status_.store, state.epoch);
+  noted_ = state.delivered;
+  to_note_.reset();
   if (status_.epoch != state.epoch) {
     ready_ = false;
     status_.epoch = state.epoch;
@@ -261,7 +264,8 @@ std::uint32_t Source::window_rows_max() const {
 }
 
 bool Source::wants_to_read() const {
-  return open_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_;
+  return open_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_ &&
+         failed_.size() < kFailedMax;
 }
 
 void Source::read() {
@@ -318,10 +322,7 @@ Source::Delivered Source::deliver(const Window& window) {
     ++delivered.failed;
     log::warning(failed_limiter_, "outbox: row {} failed, {}: {}", failed->id, failed->reason,
                  failed->error);
-    if (failed_.size() < kFailedMax)
-      failed_.push_back(*std::move(failed));
-    else
-      ++status_.failed_unreported;
+    failed_.push_back(*std::move(failed));
   }
   status_.rows += window.rows.size();
   status_.rows_failed += delivered.failed;
@@ -389,6 +390,23 @@ void Source::write_failed() {
   if (written.error().code == Errc::unavailable) lost(written.error());
 }
 
+void Source::note_delivered() {
+  if (!open_) return;
+  if (!to_note_) {
+    if (status_.top <= noted_ || outlets_.waiting() || !failed_.empty()) return;
+    to_note_ = status_.top;
+    note_at_ = now() + kNoteAfter;
+  }
+  if (now() < note_at_) return;
+  const auto noted = parts_.store->note_delivered(*to_note_);
+  if (noted) {
+    noted_ = *std::exchange(to_note_, std::nullopt);
+    return;
+  }
+  note_at_ = now() + kNoteAfter;
+  if (noted.error().code == Errc::unavailable) lost(noted.error());
+}
+
 // ---- sleep --------------------------------------------------------------------------------------
 
 void Source::sleep() {
@@ -405,7 +423,9 @@ void Source::sleep() {
   } else if (armed) {
     until = parts_.store->arm(fds, from);
     if (!failed_.empty()) until = std::min(until, failed_retry_at_);
-    if (read_wanted_ || !read_now_.empty()) until = std::min(until, read_at_);
+    if ((read_wanted_ || !read_now_.empty()) && failed_.size() < kFailedMax)
+      until = std::min(until, read_at_);
+    if (to_note_) until = std::min(until, note_at_);
   }
   parts_.wakeup.park();
   if (take_mail() == 0) {

@@ -41,7 +41,6 @@ struct SourceStatus {
   std::uint64_t events = 0;
   std::uint64_t rows_failed = 0;
   std::uint64_t rows_above_warn = 0;
-  std::uint64_t failed_unreported = 0;  // failed rows that could not be written down
   std::uint64_t appended = 0;
   std::uint64_t opens = 0;
   std::uint64_t open_failures = 0;
@@ -61,8 +60,10 @@ struct SourceParts {
 
 // The only user of the OutboxStore. Reads a window only when every event of the one before is in
 // its home shard's mailbox, so what it holds is bounded by one window; meanwhile it goes on
-// answering. A store that is gone is opened again after 50 ms to 5 s with full jitter, until then
-// whoever asks gets UNAVAILABLE at once.
+// answering. What it has handed over it notes in the store a second later, when the shards have
+// had time to deliver it: so a position that is noted was delivered, and there is one write a
+// second at most. A store that is gone is opened again after 50 ms to 5 s with full jitter, until
+// then whoever asks gets UNAVAILABLE at once.
 //
 // Thread: outbox; constructed at start-up, run() in a thread of its own until a StopMail.
 // The store is closed when run() ends.
@@ -72,7 +73,8 @@ class Source final {
   static constexpr Millis kRetryMax{5'000};
   static constexpr std::size_t kMailsPerTurn = 1'000;  // hence rows in one append()
   static constexpr std::size_t kReadNowMax = 64;       // waiting ones; beyond: UNAVAILABLE
-  static constexpr std::size_t kFailedMax = 10'000;    // waiting to be written; beyond: logged only
+  static constexpr std::size_t kFailedMax = 10'000;    // waiting to be written; beyond: no reading
+  static constexpr Millis kNoteAfter{1'000};
 
   explicit Source(SourceParts parts);
   void run();
@@ -106,6 +108,7 @@ class Source final {
   void note_lag();
   void announce_replayed();
   void write_failed();
+  void note_delivered();
   [[nodiscard]] std::uint32_t window_rows_max() const;
 
   void sleep();
@@ -131,6 +134,9 @@ class Source final {
   Instant read_at_{};   // not before: the store was busy
   Nanos credit_wait_{0};
   Instant failed_retry_at_{};
+  Offset noted_ = 0;               // delivered, as the store knows it
+  std::optional<Offset> to_note_;  // handed over kNoteAfter before note_at_
+  Instant note_at_{};
   std::minstd_rand random_;
   log::Limiter warn_limiter_;
   log::Limiter failed_limiter_;

@@ -99,18 +99,31 @@ void SqliteConnection::Close::operator()(sqlite3* connection) const {
   sqlite3_close_v2(connection);
 }
 
-Result<SqliteConnection> SqliteConnection::open(const std::string& path, int busy_timeout_ms) {
+Result<SqliteConnection> SqliteConnection::open_with(const std::string& path, int busy_timeout_ms,
+                                                     int flags) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(
       path.c_str(), &raw,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-      nullptr);
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | flags, nullptr);
   SqliteConnection opened;
   opened.connection_.reset(raw);
   if (code != SQLITE_OK) return error_of(raw, code);
   // SQLite falls back to reading alone when it may not write.
   if (sqlite3_db_readonly(raw, "main") != 0) return error_of(raw, SQLITE_READONLY);
   sqlite3_busy_timeout(raw, busy_timeout_ms);
+  if (auto done = opened.execute("pragma synchronous=full"); !done) return done.error();
+  return opened;
+}
+
+Result<SqliteConnection> SqliteConnection::open_existing(const std::string& path,
+                                                         int busy_timeout_ms) {
+  return open_with(path, busy_timeout_ms, 0);
+}
+
+Result<SqliteConnection> SqliteConnection::open(const std::string& path, int busy_timeout_ms) {
+  auto made = open_with(path, busy_timeout_ms, SQLITE_OPEN_CREATE);
+  if (!made) return made;
+  SqliteConnection opened = std::move(made).value();
   auto mode = opened.prepare("pragma journal_mode=wal");
   if (!mode) return mode.error();
   if (const auto stepped = mode->step(); !stepped) return stepped.error();
@@ -119,7 +132,6 @@ Result<SqliteConnection> SqliteConnection::open(const std::string& path, int bus
                                           "its journal_mode stays '{}'",
                                           mode->text(0))};
   mode->reset();
-  if (auto done = opened.execute("pragma synchronous=full"); !done) return done.error();
   return opened;
 }
 

@@ -59,6 +59,9 @@ class SqliteConnection final {
   // Opens or creates `path`, in WAL mode with synchronous=FULL.
   static Result<SqliteConnection> open(const std::string& path, int busy_timeout_ms);
 
+  // Opens a file that is there, in whatever mode it has.
+  static Result<SqliteConnection> open_existing(const std::string& path, int busy_timeout_ms);
+
   [[nodiscard]] Result<SqliteStatement> prepare(std::string_view sql);
   Result<void> execute(const std::string& sql);  // one or several statements, without results
   [[nodiscard]] Result<std::int64_t> query_integer(std::string_view sql);  // 0 if there is no row
@@ -69,6 +72,8 @@ class SqliteConnection final {
   [[nodiscard]] static bool is_mistake_in_data(const Error& error);
 
  private:
+  static Result<SqliteConnection> open_with(const std::string& path, int busy_timeout_ms,
+                                            int flags);
   struct Close {
     void operator()(sqlite3* connection) const;
   };

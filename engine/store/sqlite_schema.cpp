@@ -119,7 +119,34 @@ begin
 end;
 )sql";
 
-constexpr const char* kVersions[] = {kVersion1, kVersion2};
+// Dead letters with their history, and how far rows were delivered: what failed is written down
+// before the row counts as delivered, so that no row is `published` first and `failed` afterwards.
+// What was there before this version was delivered, as far as anybody knows.
+constexpr const char* kVersion3 = R"sql(
+alter table ringcast_outbox add column redrive_of integer;
+
+alter table ringcast_failed add column redriven_as integer;
+create index ringcast_failed_dead on ringcast_failed(id) where state = 2;
+
+create table ringcast_progress(
+  only_row integer primary key default 1 check (only_row = 1),
+  delivered integer not null);
+insert into ringcast_progress(delivered) select coalesce(
+  (select cast(value as integer) from ringcast_meta where key = 'recorded'),
+  (select seq from sqlite_sequence where name = 'ringcast_outbox'), 0);
+
+drop view ringcast_outbox_status;
+create view ringcast_outbox_status as
+select o.id, o.event_id, o.tenant_id, o.aggregate_type, o.aggregate_id, o.event_type, o.room,
+  case when f.state >= 2 then 'failed'
+    when o.id <= (select delivered from ringcast_progress) then 'published'
+    else 'pending' end as status,
+  f.reason, f.error, coalesce(f.attempts, 0) as attempts, o.redrive_of, o.occurred_at,
+  o.created_at_ms
+from ringcast_outbox o left join ringcast_failed f on f.id = o.id;
+)sql";
+
+constexpr const char* kVersions[] = {kVersion1, kVersion2, kVersion3};
 static_assert(std::size(kVersions) == kSqliteSchemaVersion);
 
 Result<bool> has_meta(SqliteConnection& connection) {
@@ -174,7 +201,9 @@ Result<Epoch> write_new_epoch(SqliteConnection& connection) {
       "delete from ringcast_failed"
       "  where id > (select coalesce(max(id), 0) from ringcast_outbox);"
       "delete from ringcast_publish_key"
-      "  where outbox_id > (select coalesce(max(id), 0) from ringcast_outbox);");
+      "  where outbox_id > (select coalesce(max(id), 0) from ringcast_outbox);"
+      "update ringcast_progress set delivered = min(delivered,"
+      "  (select coalesce(max(id), 0) from ringcast_outbox));");
   if (!forgotten) return forgotten.error();
   return epoch;
 }

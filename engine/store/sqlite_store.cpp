@@ -42,6 +42,13 @@ std::string_view keep(Memory& memory, std::string_view text) {
   return {copy, text.copy(copy, text.size())};
 }
 
+// A redriven row goes on where the one that it was made of stood.
+constexpr std::string_view kFailSql =
+    "insert or ignore into ringcast_failed(id, event_id, reason, error, attempts, first_at)"
+    " select ?1, ?2, ?3, ?4, 1 + coalesce(f.attempts, 0),"
+    " coalesce(f.first_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) from (select 1)"
+    " left join ringcast_outbox o on o.id = ?1 left join ringcast_failed f on f.id = o.redrive_of";
+
 Error lost(std::string detail) { return {Errc::unavailable, std::move(detail)}; }
 
 // A busy database is not a lost one.
@@ -117,7 +124,7 @@ Result<StoreState> SqliteStore::open(std::chrono::seconds history, std::uint64_t
   replay_bytes_max_ = replay_bytes_max;
   if (auto connected = connect(); !connected) return connected.error();
   if (auto placed = place_cursor(); !placed) return placed.error();
-  return state_;
+  return with_delivered();
 }
 
 Result<StoreState> SqliteStore::reopen() {
@@ -133,7 +140,7 @@ Result<StoreState> SqliteStore::reopen() {
   }
   if (state_.epoch != cursor_epoch_)
     if (auto placed = place_cursor(); !placed) return lost_unless_busy(placed.error());
-  return state_;
+  return with_delivered();
 }
 
 Result<void> SqliteStore::connect() {
@@ -365,14 +372,39 @@ Result<void> SqliteStore::fail(std::span<const FailedRow> rows) {
   if (unknown.empty()) return {};
   auto transaction = SqliteTransaction::begin(open_->connection, SqliteTransaction::Kind::write);
   if (!transaction) return lost_unless_busy(transaction.error());
-  auto insert = open_->connection.prepare(
-      "insert or ignore into ringcast_failed(id, event_id, reason, error) values(?1, ?2, ?3, ?4)");
+  auto insert = open_->connection.prepare(kFailSql);
   if (!insert) return lost(insert.error().detail);
   for (const FailedRow* row : unknown) {
     insert->bind(1, row->id).bind(2, row->event_id).bind(3, row->reason).bind(4, row->error);
     if (auto run = insert->run(); !run) return lost(run.error().detail);
   }
   return transaction->commit();
+}
+
+Result<StoreState> SqliteStore::with_delivered() {
+  const auto delivered = delivered_up_to();
+  if (!delivered) return lost_unless_busy(delivered.error());
+  state_.delivered = *delivered;
+  return state_;
+}
+
+Result<Offset> SqliteStore::delivered_up_to() {
+  const auto delivered = open_->connection.query_integer("select delivered from ringcast_progress");
+  if (!delivered) return delivered.error();
+  return static_cast<Offset>(*delivered);
+}
+
+Result<void> SqliteStore::note_delivered(Offset top) {
+  const auto noted = delivered_up_to();
+  if (!noted) return lost_unless_busy(noted.error());
+  // Each write wakes every other daemon on this file, so the first one does it for all.
+  if (*noted >= top) return {};
+  auto note =
+      open_->connection.prepare("update ringcast_progress set delivered = ?1 where delivered < ?1");
+  if (!note) return lost(note.error().detail);
+  if (auto run = note->bind(1, static_cast<std::int64_t>(top)).run(); !run)
+    return lost_unless_busy(run.error());
+  return {};
 }
 
 Result<std::vector<Result<Appended>>> SqliteStore::append(std::span<const PlainRow> rows) {

@@ -40,6 +40,7 @@ class SqliteStore final : public OutboxStore {
   Result<Window> next(Read read, std::uint32_t limit) override;
   [[nodiscard]] bool replaying() const override;
   Result<void> fail(std::span<const FailedRow> rows) override;
+  Result<void> note_delivered(Offset top) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
@@ -72,6 +73,8 @@ class SqliteStore final : public OutboxStore {
   Result<void> read_window(Window& window, Read read, std::uint32_t limit);
   Result<void> read_rows(Window& window, Offset up_to, std::uint32_t limit);
   Result<Offset> recorded_up_to();
+  Result<Offset> delivered_up_to();
+  Result<StoreState> with_delivered();
   Result<Offset> top_id();
   Result<void> record(Offset top);
   [[nodiscard]] Result<std::string> inode_of_path() const;

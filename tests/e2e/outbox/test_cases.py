@@ -170,7 +170,7 @@ def test_rows_of_60_kib_arrive_whole_and_of_10_mib_fail_alone(world):
     wait_until(lambda: world.store.status(too_large)[0] == "failed", "the status of the large row")
     status, reason, error = world.store.status(too_large)
     assert "large" in reason and "65536" in error, (status, reason, error)
-    assert world.store.status(after)[0] == "published"
+    wait_until(lambda: world.store.status(after)[0] == "published", "the status of its neighbour")
     world.finish()
 
 
@@ -204,7 +204,7 @@ def test_an_invalid_row_in_mid_window_fails_alone(world):
     for id in bad:
         wait_until(lambda: world.store.status(id)[0] == "failed", "the status of an invalid row")
         assert world.store.status(id)[2], "without a text"
-    assert all(world.store.status(id)[0] == "published" for id in good)
+    wait_until(lambda: all(world.store.status(id)[0] == "published" for id in good), "the good ones")
     world.finish()
 
 

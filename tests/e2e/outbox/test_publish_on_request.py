@@ -36,7 +36,8 @@ def test_it_is_the_only_publisher_where_nothing_is_continuous(world):
     assert counts(answer) == (2, 0, 0)
     assert answer["oldestPendingSeconds"] >= 0
     wait_until(lambda: client.shown == ids[:2], "the first two")
-    assert [world.store.status(id)[0] for id in ids] == ["published"] * 2 + ["pending"] * 3
+    wait_until(lambda: [world.store.status(id)[0] for id in ids] == ["published"] * 2 + ["pending"] * 3,
+               "two of them")
     assert counts(publish(daemon)) == (3, 0, 0)
     wait_until(lambda: client.shown == ids, "the others")
     answer = publish(daemon)

@@ -10,7 +10,7 @@ import sys
 import jwt
 import pytest
 
-from outbox.stores import PostgresStore, admin_url
+from outbox.stores import PostgresStore, SqliteStore, admin_url
 from readme.snippets import read_all, snippet
 from support.daemon import BINARY, ROOT
 from support.tokens import SECRET, make_token
@@ -21,7 +21,7 @@ STORE = True
 # name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py; `write-…` are
 # in test_writing_rows.py.
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
-          "dev",
+          "dev", "outbox-status", "outbox-dead-letters",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
           "write-sqlalchemy-async", "write-many", "typed-events"}
 
@@ -140,3 +140,17 @@ def test_the_daemon_starts_as_the_page_says(tmp_path):
     finally:
         daemon.kill()
         daemon.wait()
+
+
+def test_an_operator_sees_and_redrives_a_dead_letter(make_daemon, tmp_path):
+    daemon = make_daemon({"store": {"url": f"sqlite:{tmp_path / 'app.db'}"}}).wait_ready()
+    store = SqliteStore(tmp_path)
+    store.path = tmp_path / "app.db"
+    store.url = f"sqlite:{store.path}"
+    id = store.write("42", "7", payload="[1]")
+    wait_until(lambda: store.status(id)[0] == "failed", "the dead letter")
+    assert "dead         1 letters" in run(snippet("outbox-status"), tmp_path)
+    said = run(snippet("outbox-dead-letters"), tmp_path)
+    assert "payload: " in said and "[1]" in said and "1 redriven as 2" in said
+    wait_until(lambda: store.query("select count(*) from ringcast_failed") == [(2,)], "the next")
+    daemon.stop()

@@ -144,6 +144,9 @@ TEST(Epoch, TransactionNumbersOfAnotherClusterAreRefusedUntilTheRebase) {
     epoch = state_of(store.open(kHour, kMany)).epoch;
     owner.insert("read");
     EXPECT_THAT(names_of(read_all(store)), ElementsAre("read"));
+    ASSERT_TRUE(store.note_delivered(at(1, 1)));
+    owner.insert("recorded");
+    EXPECT_THAT(names_of(read_all(store)), ElementsAre("recorded"));
     owner.insert("unread");
   }
   owner.run(
@@ -157,9 +160,9 @@ TEST(Epoch, TransactionNumbersOfAnotherClusterAreRefusedUntilTheRebase) {
   EXPECT_THAT(refused.error().detail, HasSubstr("ringcast.rebase()"));
   owner.run("select ringcast.rebase()");
   EXPECT_NE(state_of(store.open(kHour, kMany)).epoch, epoch);
-  EXPECT_THAT(read_all(store), ElementsAre(Seen{at(3, 1), "unread"}));
+  EXPECT_THAT(read_all(store), ElementsAre(Seen{at(4, 1), "recorded"}, Seen{at(4, 2), "unread"}));
   owner.insert("later");
-  EXPECT_THAT(read_all(store), ElementsAre(Seen{at(4, 1), "later"}));
+  EXPECT_THAT(read_all(store), ElementsAre(Seen{at(5, 1), "later"}));
 }
 
 TEST(Epoch, RebaseNeedsATransactionOfItsOwn) {

@@ -1,7 +1,7 @@
 // The behaviour that all stores share, on PostgreSQL.
-#include "unit/store/outbox_store_suite.hpp"
-
+#include "pg/pg_operator.hpp"
 #include "unit/pg/test_database.hpp"
+#include "unit/store/outbox_operator_suite.hpp"
 
 namespace ringcast::pg {
 namespace {
@@ -38,6 +38,9 @@ class PgBackend final : public StoreBackend {
     store.url = database_.url();
     return make_pg_store(store, config.outbox, {});
   }
+  Result<std::unique_ptr<OutboxOperator>> make_operator() override {
+    return PgOperator::open(database_.url());
+  }
   std::unique_ptr<OutboxWriter> make_writer() override {
     return std::make_unique<PgWriter>(database_.url());
   }
@@ -53,10 +56,58 @@ class PgBackend final : public StoreBackend {
   std::size_t failed_rows() override {
     return std::stoul(Session(database_.url()).value("select count(*) from ringcast.failed"));
   }
+  std::string status(const std::string& aggregate_id) override {
+    return Session(database_.url())
+        .value(
+            "select status || ' ' || coalesce(reason, '-') || ' ' || attempts from"
+            " ringcast.outbox_status where aggregate_id = '" +
+            aggregate_id + "'");
+  }
+  void redrive(const std::string& aggregate_id, const std::string& as) override {
+    Session(database_.url())
+        .run(
+            "insert into ringcast.outbox(tenant_id, aggregate_type, aggregate_id, event_type,"
+            " payload, redrive_of) select tenant_id, aggregate_type, '" +
+            as +
+            "', event_type, payload, id from ringcast.outbox"
+            " where aggregate_id = '" +
+            aggregate_id + "'");
+  }
 
  private:
   TestDatabase database_;
 };
+
+INSTANTIATE_TEST_SUITE_P(Pg, OutboxOperatorSuite, testing::Values([] {
+                           return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>());
+                         }),
+                         [](const auto&) { return std::string("PostgreSQL"); });
+
+TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {
+  TestDatabase database;
+  auto settings = settings_for(database.url());
+  settings.pace.busy_for = Millis{0};
+  auto store = opened(std::move(settings));
+  Session writer(database.url());
+  writer.insert("a");
+  read_all(*store);
+  writer.run("set application_name = 'slow app'; begin; select 1");
+  std::vector<pollfd> fds;
+  store->arm(fds, SystemClock{}.now());
+  auto outbox = PgOperator::open(database.url());
+  ASSERT_TRUE(outbox) << outbox.error().detail;
+  auto overview = (*outbox)->overview();
+  ASSERT_TRUE(overview) << overview.error().detail;
+  ASSERT_TRUE(overview->oldest_transaction);
+  EXPECT_EQ(overview->oldest_transaction->application, "slow app");
+  EXPECT_EQ(std::to_string(overview->oldest_transaction->pid),
+            writer.value("select pg_backend_pid()"));
+  ASSERT_TRUE(overview->last_window);
+  EXPECT_EQ(overview->last_window->no, 1);
+  EXPECT_EQ(overview->last_window->rows, 1U);
+  ASSERT_EQ(overview->daemons.size(), 1U);
+  EXPECT_GT(overview->daemons[0].lease_seconds, 0);
+}
 
 INSTANTIATE_TEST_SUITE_P(Pg, OutboxStoreSuite, testing::Values([] {
                            return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>());

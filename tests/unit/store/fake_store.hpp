@@ -32,6 +32,8 @@ class FakeDatabase {
     bool reachable = true;
     bool busy = false;
     std::vector<FailedRow> failed;
+    bool refuses_failed = false;
+    Offset delivered = 0;
     std::vector<std::size_t> appended;  // rows of each append()
     std::vector<OutboxStore::Read> reads;
     std::vector<std::uint32_t> limits;
@@ -70,14 +72,14 @@ class FakeStore final : public OutboxStore {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.opens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor};
+      return StoreState{state.epoch, state.floor, state.delivered};
     });
   }
   Result<StoreState> reopen() override {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.reopens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor};
+      return StoreState{state.epoch, state.floor, state.delivered};
     });
   }
   Result<Window> next(Read read, std::uint32_t limit) override {
@@ -105,7 +107,15 @@ class FakeStore final : public OutboxStore {
   Result<void> fail(std::span<const FailedRow> rows) override {
     return database_.serve([rows](FakeDatabase::State& state) -> Result<void> {
       if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      if (state.refuses_failed) return Error{Errc::rate_limited, "fake: busy"};
       state.failed.insert(state.failed.end(), rows.begin(), rows.end());
+      return {};
+    });
+  }
+  Result<void> note_delivered(Offset top) override {
+    return database_.serve([top](FakeDatabase::State& state) -> Result<void> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      state.delivered = top;
       return {};
     });
   }

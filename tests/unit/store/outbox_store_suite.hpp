@@ -400,6 +400,43 @@ TEST_P(OutboxStoreSuite, AFailedRowIsKeptOnceHoweverOftenItIsReported) {
   EXPECT_EQ(backend_->failed_rows(), 2U);
 }
 
+TEST_P(OutboxStoreSuite, ARowIsPendingUntilItIsNotedAsDeliveredThenPublishedOrFailed) {
+  auto store = open_store();
+  EXPECT_EQ(state_.delivered, 0U);
+  write({"a", "b", "c"});
+  const auto first = store->next(OutboxStore::Read::record, 2);
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(first->rows.size(), 2U);
+  EXPECT_EQ(backend_->status("a"), "pending - 0");
+  const FailedRow failed[] = {
+      {first->rows[1].id, first->rows[1].event_id->text(), "invalid", "payload"}};
+  ASSERT_TRUE(store->fail(failed).ok());
+  EXPECT_EQ(backend_->status("a"), "pending - 0");
+  EXPECT_EQ(backend_->status("b"), "failed invalid 1");
+  ASSERT_TRUE(store->note_delivered(first->top).ok());
+  EXPECT_EQ(backend_->status("a"), "published - 0");
+  EXPECT_EQ(backend_->status("b"), "failed invalid 1");
+  EXPECT_EQ(backend_->status("c"), "pending - 0");
+  ASSERT_TRUE(store->note_delivered(1).ok()) << "never back";
+  const auto rest = read_all(*store);
+  ASSERT_TRUE(store->note_delivered(rest.back().offset).ok());
+  EXPECT_EQ(backend_->status("c"), "published - 0");
+  store = open_store();
+  EXPECT_EQ(state_.delivered, rest.back().offset);
+}
+
+TEST_P(OutboxStoreSuite, ARowThatWasRedrivenCarriesOnTheCountOfItsAttempts) {
+  auto store = open_store();
+  write({"a"});
+  FailedRow failed{read_all(*store).at(0).id, "", "invalid", "first"};
+  ASSERT_TRUE(store->fail(std::span(&failed, 1)).ok());
+  backend_->redrive("a", "again");
+  failed.id = read_all(*store).at(0).id;
+  ASSERT_TRUE(store->fail(std::span(&failed, 1)).ok());
+  EXPECT_EQ(backend_->status("a"), "failed invalid 1");
+  EXPECT_EQ(backend_->status("again"), "failed invalid 2");
+}
+
 TEST_P(OutboxStoreSuite, AFailedRowWithoutAnEventIdIsKeptToo) {
   auto store = open_store();
   write({"a"});

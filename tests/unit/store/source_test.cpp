@@ -54,6 +54,38 @@ TEST_F(SourceTest, EveryShardHearsThePositionAfterTheEventsOfTheWindow) {
   }
 }
 
+TEST_F(SourceTest, APositionIsNotedAsDeliveredOnceItsFailedRowsAreWrittenDown) {
+  database_.use([](FakeDatabase::State& state) { state.refuses_failed = true; });
+  OutboxRow bad = row(1);
+  bad.payload = "[]";
+  commit(window({bad, row(2)}));
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return status().events == 2 && status().top == 2; }));
+  commit(window({row(3)}));
+  ASSERT_TRUE(wait_for([&] { return status().events == 4; }));
+  const auto delivered = [&] {
+    return database_.use([](FakeDatabase::State& state) { return state.delivered; });
+  };
+  EXPECT_EQ(delivered(), 0U);
+  database_.use([](FakeDatabase::State& state) { state.refuses_failed = false; });
+  ASSERT_TRUE(wait_for([&] { return delivered() == 3; }));
+  EXPECT_EQ(database_.use([](FakeDatabase::State& state) { return state.failed.size(); }), 1U);
+}
+
+TEST_F(SourceTest, WhatIsReplayedAndWasDeliveredIsNotNotedAgain) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 3;
+    state.delivered = 9;
+  });
+  commit_rows(5, 7);
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  commit_rows(10, 10);
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.delivered; }) == 10;
+  }));
+}
+
 TEST_F(SourceTest, ShardsAreToldTheStateBeforeTheReplayAndReadinessAfterIt) {
   database_.use([](FakeDatabase::State& state) {
     state.replay = 3;

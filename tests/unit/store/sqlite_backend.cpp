@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "store/sqlite_operator.hpp"
+
 namespace ringcast {
 
 namespace {
@@ -70,6 +72,10 @@ std::unique_ptr<OutboxStore> SqliteBackend::make_store(const Config& config) {
   return std::make_unique<SqliteStore>(config, path(), boot_id);
 }
 
+Result<std::unique_ptr<OutboxOperator>> SqliteBackend::make_operator() {
+  return SqliteOperator::open("sqlite:" + path());
+}
+
 std::unique_ptr<OutboxWriter> SqliteBackend::make_writer() {
   return std::make_unique<SqliteWriter>(path());
 }
@@ -87,6 +93,21 @@ void SqliteBackend::age_by(std::chrono::seconds seconds) {
       database.execute("update ringcast_outbox set created_at_ms = created_at_ms - 1000 * " +
                        std::to_string(seconds.count())))
       << database.error();
+}
+
+std::string SqliteBackend::status(const std::string& aggregate_id) {
+  return Database(path()).text(
+      "select status || ' ' || coalesce(reason, '-') || ' ' || attempts from"
+      " ringcast_outbox_status where aggregate_id = '" +
+      aggregate_id + "'");
+}
+
+void SqliteBackend::redrive(const std::string& aggregate_id, const std::string& as) {
+  EXPECT_TRUE(Database(path()).execute(
+      "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload,"
+      " redrive_of) select tenant_id, aggregate_type, '" +
+      as + "', event_type, payload, id from ringcast_outbox where aggregate_id = '" + aggregate_id +
+      "'"));
 }
 
 std::size_t SqliteBackend::failed_rows() {

@@ -31,10 +31,13 @@ class SqliteBackend final : public StoreBackend {
   SqliteBackend();
   ~SqliteBackend() override;
   std::unique_ptr<OutboxStore> make_store(const Config& config) override;
+  Result<std::unique_ptr<OutboxOperator>> make_operator() override;
   std::unique_ptr<OutboxWriter> make_writer() override;
   void drop_and_remake() override;
   void age_by(std::chrono::seconds seconds) override;
   std::size_t failed_rows() override;
+  std::string status(const std::string& aggregate_id) override;
+  void redrive(const std::string& aggregate_id, const std::string& as) override;
 
   [[nodiscard]] std::string folder() const { return folder_.string(); }
   [[nodiscard]] std::string path() const { return (folder_ / "app.db").string(); }

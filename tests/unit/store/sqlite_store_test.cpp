@@ -7,13 +7,18 @@
 
 #include "message/envelope.hpp"
 #include "message/timestamp.hpp"
-#include "unit/store/outbox_store_suite.hpp"
+#include "unit/store/outbox_operator_suite.hpp"
 #include "unit/store/source_fixture.hpp"
 #include "unit/store/sqlite_backend.hpp"
 
 namespace ringcast {
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxStoreSuite,
+                         testing::Values(BackendFactory([]() -> std::unique_ptr<StoreBackend> {
+                           return std::make_unique<SqliteBackend>();
+                         })));
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxOperatorSuite,
                          testing::Values(BackendFactory([]() -> std::unique_ptr<StoreBackend> {
                            return std::make_unique<SqliteBackend>();
                          })));
@@ -288,6 +293,7 @@ TEST_F(SqliteStoreTest, OnRequestRowsArePendingUntilTheyAreRecorded) {
   EXPECT_EQ(store_->backlog().value().rows, 1U);
   const FailedRow failed[] = {{2, "", "invalid", "payload: is no object"}};
   ASSERT_TRUE(store_->fail(failed).ok());
+  ASSERT_TRUE(store_->note_delivered(2).ok());
   EXPECT_EQ(status("a"), "published");
   EXPECT_EQ(status("b"), "failed");
   EXPECT_EQ(status("c"), "pending");

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "config/config.hpp"
+#include "store/outbox_operator.hpp"
 #include "store/outbox_store.hpp"
 
 namespace ringcast {
@@ -49,6 +50,7 @@ class StoreBackend {
   virtual ~StoreBackend() = default;
   // The store of one daemon, not yet open. `config` outlives it.
   virtual std::unique_ptr<OutboxStore> make_store(const Config& config) = 0;
+  virtual Result<std::unique_ptr<OutboxOperator>> make_operator() = 0;
   // Works once a store was open: the store makes the tables.
   virtual std::unique_ptr<OutboxWriter> make_writer() = 0;
   // Drops the database under the stores' feet and leaves an empty one in its place.
@@ -57,6 +59,11 @@ class StoreBackend {
   virtual void age_by(std::chrono::seconds seconds) = 0;
   // How many rows the database keeps as failed.
   virtual std::size_t failed_rows() = 0;
+  // The application's words for the row, as the view of the store says them: "status reason
+  // attempts", with - for no reason.
+  virtual std::string status(const std::string& aggregate_id) = 0;
+  // Writes the row once more, as an operator's redrive does.
+  virtual void redrive(const std::string& aggregate_id, const std::string& as) = 0;
 };
 
 }  // namespace ringcast
