@@ -24,6 +24,12 @@ char* BufferPool::at(std::uint32_t index) const {
 
 bool BufferPool::grow() { return size_ < buffers_max_ && add_chunk(size_); }
 
+void BufferPool::shrink() {
+  chunks_.resize(1);
+  size_ = buffers_min_;
+  shrink_at_ = Instant::max();
+}
+
 bool BufferPool::add_chunk(std::uint32_t buffers) {
   const std::size_t bytes = std::size_t{buffers} * (buffer_bytes_ + kReceivePadding);
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

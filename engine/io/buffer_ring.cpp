@@ -26,9 +26,13 @@ Result<void> BufferRing::attach(io_uring& ring) {
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return {Errc::unavailable, "no memory for the receive buffer ring"};
   entries_ = static_cast<io_uring_buf_ring*>(memory);
+  return offer(ring);
+}
+
+Result<void> BufferRing::offer(io_uring& ring) {
   io_uring_buf_ring_init(entries_);
   io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+  registration.ring_addr = reinterpret_cast<std::uintptr_t>(entries_);
   registration.ring_entries = pool_.size_max();
   registration.bgid = kGroup;
   if (const int result = io_uring_register_buf_ring(&ring, &registration, 0); result != 0)
@@ -44,7 +48,18 @@ char* BufferRing::lend(std::uint16_t buffer) {
   return pool_.at(buffer);
 }
 
-void BufferRing::recycle(Shortage shortage) {
+// The kernel gives no buffer back that it was given, so it gets the first ones in a new ring.
+// Receives that are armed look for the group when something has come, and find the new one.
+void BufferRing::shrink(io_uring& ring) {
+  ensure(lent_.empty(), "BufferRing::shrink: buffers are lent");
+  ensure(io_uring_unregister_buf_ring(&ring, kGroup) == 0, "the buffer ring was registered");
+  pool_.shrink();
+  const auto offered = offer(ring);
+  ensure(offered.ok(), "the kernel takes a buffer ring in the place of one that it had");
+}
+
+void BufferRing::recycle(Shortage shortage, Instant now) {
+  const std::size_t used = shortage == Shortage::yes ? pool_.size() : lent_.size();
   // Three quarters used in one round: the next one would run dry.
   const bool short_soon = lent_.size() * 4 >= std::size_t{pool_.size()} * 3;
   for (const std::uint16_t buffer : lent_) give(buffer);
@@ -52,6 +67,7 @@ void BufferRing::recycle(Shortage shortage) {
   if (const std::uint32_t before = pool_.size();
       (shortage == Shortage::yes || short_soon) && pool_.grow())
     for (std::uint32_t buffer = before; buffer < pool_.size(); ++buffer) give(buffer);
+  pool_.note_use(used, now);
   publish();
 }
 

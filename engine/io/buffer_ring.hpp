@@ -33,11 +33,17 @@ class BufferRing {
   [[nodiscard]] char* lend(std::uint16_t buffer);
 
   // Gives every lent buffer back to the kernel.
-  void recycle(Shortage shortage);
+  void recycle(Shortage shortage, Instant now);
+
+  // When shrink() is due; max: it is not.
+  [[nodiscard]] Instant shrink_at() const { return pool_.shrink_at(); }
+  // Only while no completion is on its way that names a buffer.
+  void shrink(io_uring& ring);
 
   [[nodiscard]] std::uint32_t size() const { return pool_.size(); }
 
  private:
+  Result<void> offer(io_uring& ring);
   void give(std::uint32_t buffer);
   void publish();
 

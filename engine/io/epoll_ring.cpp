@@ -131,11 +131,13 @@ std::span<IoEvent> EpollRing::wait(Instant deadline) {
   events_.clear();
   // All buffers used in one round: the next one may need more.
   if (buffers_used_ == pool_.size()) (void)pool_.grow();
-  buffers_used_ = 0;
   const Instant now = steady_now();
+  pool_.note_use(buffers_used_, now);
+  buffers_used_ = 0;
+  if (now >= pool_.shrink_at()) pool_.shrink();
   gate_.tick(now);
   apply_gate();
-  const int count = sleep(std::min(deadline, gate_.retry_at()), now);
+  const int count = sleep(std::min({deadline, gate_.retry_at(), pool_.shrink_at()}), now);
   for (int i = 0; i < count; ++i) handle(ready_[static_cast<std::size_t>(i)]);
   return events_;
 }

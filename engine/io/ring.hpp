@@ -35,9 +35,10 @@ struct RingOptions {
   std::string reason{};  // why this backend, if it is not the default; shown by describe()
   std::uint32_t sockets_max = 20'000;          // beyond it an accepted connection is closed at once
   std::uint32_t receive_buffer_bytes = 4'096;  // the most one `received` carries
-  // Powers of two; doubled when a round runs short. They stay, so the maximum is chosen by memory:
-  // 256 are 1 MiB, however many connections there are; a socket that finds none is armed again.
-  std::uint32_t receive_buffers_min = 64;
+  // Powers of two; doubled when a round runs short, and the first ones alone again after a second
+  // without need. The maximum is chosen by memory: 256 are 1 MiB, however many connections there
+  // are; a socket that finds none is armed again.
+  std::uint32_t receive_buffers_min = 32;
   std::uint32_t receive_buffers_max = 256;
   std::uint32_t events_max = 512;  // per wait(), about
   std::uint32_t submissions = 1'024;

@@ -65,7 +65,7 @@ Result<void> try_multishot_receive(UringQueue& queue, BufferRing& buffers) {
     if (const auto last = await(queue, kReceiveTag); !last || last->more())
       return {Errc::unavailable, "io_uring: a multishot receive that can not be cancelled"};
   }
-  buffers.recycle(BufferRing::Shortage::no);
+  buffers.recycle(BufferRing::Shortage::no, Instant::min());
   if (!right) return {Errc::unavailable, "io_uring: multishot receive without its buffer"};
   return {};
 }

@@ -65,6 +65,13 @@ class UringQueue {
 
   [[nodiscard]] bool has_completions() const;
 
+  // Nothing completes outside of the calls that wait or collect.
+  [[nodiscard]] bool is_deferred() const { return (ring_.flags & IORING_SETUP_DEFER_TASKRUN) != 0; }
+  // Nothing has completed that take() has not given.
+  [[nodiscard]] bool is_drained() const {
+    return !has_completions() && !io_uring_cq_has_overflow(&ring_);
+  }
+
   // The oldest completions, at most `count_max`, valid until the next call.
   [[nodiscard]] std::span<const Completion> take(std::size_t count_max);
 

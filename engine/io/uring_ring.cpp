@@ -72,7 +72,7 @@ UringRing::~UringRing() {
   for (int round = 0; round < kRoundsMax; ++round) {
     if (!watching_wake_ && sockets_.size() == 0 && std::ranges::none_of(listeners_, accepting))
       break;
-    buffers_.recycle(BufferRing::Shortage::no);
+    buffers_.recycle(BufferRing::Shortage::no, steady_now());
     queue_->wait(Millis{50});
     for (const Completion& completion : queue_->take(options_.events_max)) handle(completion);
     // What the listener had accepted meanwhile.
@@ -120,13 +120,14 @@ std::span<IoEvent> UringRing::wait(Instant deadline) {
   ensure(!sender_->busy(), "wait() after flush_sends()");
   events_.clear();
   lent_.clear();
-  buffers_.recycle(starved_ ? BufferRing::Shortage::yes : BufferRing::Shortage::no);
-  starved_ = false;
   const Instant now = steady_now();
+  buffers_.recycle(starved_ ? BufferRing::Shortage::yes : BufferRing::Shortage::no, now);
+  starved_ = false;
+  if (now >= shrink_at() && queue_->is_drained()) buffers_.shrink(queue_->raw());
   gate_.tick(now);
   arm();
   emit_held();
-  const Instant until = std::min(deadline, gate_.retry_at());
+  const Instant until = std::min({deadline, gate_.retry_at(), shrink_at()});
   if (!events_.empty() || queue_->has_completions() || until <= now) {
     queue_->poll();
   } else {
@@ -135,6 +136,11 @@ std::span<IoEvent> UringRing::wait(Instant deadline) {
   }
   for (const Completion& completion : queue_->take(options_.events_max)) handle(completion);
   return events_;
+}
+
+// Where the kernel may fill a buffer at any time, they stay.
+Instant UringRing::shrink_at() const {
+  return queue_->is_deferred() ? buffers_.shrink_at() : Instant::max();
 }
 
 // Everything that should be armed and is not; submitted by the wait that follows.

@@ -75,6 +75,7 @@ class UringRing final : public Ring {
   [[nodiscard]] Socket* open_socket(SocketId id);
   [[nodiscard]] Socket* sendable(SocketId id);
   [[nodiscard]] SocketId insert(FileDescriptor fd);
+  [[nodiscard]] Instant shrink_at() const;
   void arm();
   void arm_receive(SocketId id, Socket& socket);
   void cancel_receive(SocketId id, Socket& socket);

@@ -1,3 +1,4 @@
+#include "io/buffer_pool.hpp"
 #include "unit/io/ring_fixture.hpp"
 
 namespace ringcast::io {
@@ -210,6 +211,44 @@ TEST_P(RingReceive, ServesMoreReadySocketsThanItHasBuffers) {
   until([&] {
     return std::ranges::all_of(ids, [&](SocketId id) { return seen.bytes[id].size() == 2'005; });
   });
+}
+
+TEST_P(RingReceive, GivesBuffersBackAfterABurstAndServesTheNextOne) {
+  ASSERT_NO_FATAL_FAILURE(
+      make({.receive_buffer_bytes = 256, .receive_buffers_min = 4, .receive_buffers_max = 512}));
+  if (!ring) return;
+  std::vector<Ends> all(300);
+  std::vector<SocketId> ids;
+  for (Ends& ends : all) {
+    ends = socket_pair();
+    ids.push_back(adopt(std::move(ends.near)));
+  }
+  std::size_t expected = 0;
+  const auto burst = [&] {
+    for (const Ends& ends : all) write_all(ends.far.get(), "burst");
+    expected += 5;
+    until([&] {
+      return std::ranges::all_of(ids,
+                                 [&](SocketId id) { return seen.bytes[id].size() == expected; });
+    });
+  };
+  const auto exhausted_by_a_burst = [&] {
+    const std::uint64_t before = ring->counters().buffers_exhausted;
+    burst();
+    return ring->counters().buffers_exhausted != before;
+  };
+  EXPECT_TRUE(exhausted_by_a_burst()) << "it has too few at first";
+  const auto calm = [&] {
+    for (const Instant end = SystemClock{}.now() + 2 * BufferPool::kCalm;
+         SystemClock{}.now() < end;)
+      std::ignore = ring->wait(end);
+  };
+  const std::uint64_t waits = ring->counters().waits;
+  calm();
+  EXPECT_LE(ring->counters().waits - waits, 3U) << "it wakes to give them back, once";
+  EXPECT_TRUE(exhausted_by_a_burst()) << "it has given them back";
+  calm();
+  burst();
 }
 
 TEST_P(RingReceive, LetsOneBusySocketNotStarveTheOthers) {
