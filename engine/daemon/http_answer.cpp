@@ -79,8 +79,8 @@ std::string HttpAnswer::refusal() const {
   protocol::JsonFields fields(problems);
   if (protocol::read_json_object(body, "the answer", fields)) {
     constexpr auto kOptional = protocol::JsonFields::Need::optional;
-    const std::string code = fields.text("error", 128, kOptional);
-    const std::string message = fields.text("message", kAnswerBodyBytesMax, kOptional);
+    const std::string_view code = fields.text("error", 128, kOptional);
+    const std::string_view message = fields.text("message", kAnswerBodyBytesMax, kOptional);
     if (!code.empty()) return fmt::format("{} {}: {}", status, code, message);
   }
   return fmt::format("{} {}", status, wire::reason_phrase(status));

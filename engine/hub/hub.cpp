@@ -73,10 +73,11 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
 
 void Hub::handle_local(std::size_t max, Instant now) {
   for (std::size_t i = 0; i < max; ++i) {
-    std::optional<ShardMail> mail = mesh_.take_local();
-    if (!mail) return;
-    const bool done = handle(std::move(*mail), now);
-    ensure(done, "mail of a shard to itself is never mail of the source");
+    const bool any = mesh_.handle_next_local([&](ShardMail&& mail) {
+      const bool done = handle(std::move(mail), now);
+      ensure(done, "mail of a shard to itself is never mail of the source");
+    });
+    if (!any) return;
   }
 }
 

@@ -14,14 +14,15 @@
 
 namespace ringcast {
 
-// A publish as a session or the server API asks for it; names and payload are validated.
+// A publish as a session or the server API asks for it; names and payload are validated. Its text
+// is looked at during the call alone.
 struct PublishAsk {
-  std::string room;
-  std::string type;
+  std::string_view room;
+  std::string_view type;
   Payload data;
-  std::string key;
-  std::string idempotency_key;
-  std::string exclude_user;
+  std::string_view key;
+  std::string_view idempotency_key;
+  std::string_view exclude_user;
   std::optional<Uuid> id;  // none: made here
 };
 

@@ -63,19 +63,18 @@ Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, 
   if (auto asked = ask(session); !asked) return asked.error();
   const bool id_given = ask_.id.has_value();
   const Uuid id = id_given ? *ask_.id : Uuid::random();
-  const std::string user =
-      authority == Authority::grants ? std::string(session.user()) : std::string();
+  const std::string_view user = authority == Authority::grants ? session.user() : "";
   const ReplyTo reply_to{session.id, tag};
   bool sent = false;
   if (row.history == HistoryKind::store) {
     PlainRow plain{id,
-                   std::move(ask_.room),
-                   std::move(ask_.type),
+                   std::string(ask_.room),
+                   std::string(ask_.type),
                    std::move(ask_.data),
-                   std::move(ask_.exclude_user),
-                   std::move(ask_.key),
-                   user,
-                   std::move(ask_.idempotency_key),
+                   std::string(ask_.exclude_user),
+                   std::string(ask_.key),
+                   std::string(user),
+                   std::string(ask_.idempotency_key),
                    id_given,
                    {}};
     sent = mesh_.try_send_source(AppendMail{std::move(plain), reply_to});
@@ -85,7 +84,7 @@ Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, 
     const std::string_view room = ask_.room;
     sent = mesh_.try_send(
         home, PublishMail{make_events(fields, std::span(&room, 1), std::move(ask_.data)), reply_to,
-                          user, std::move(ask_.idempotency_key), id_given});
+                          std::string(user), std::string(ask_.idempotency_key), id_given});
   }
   if (sent) return {};
   answered(session);

@@ -15,21 +15,12 @@ Mesh::Mesh(ShardIndex self, std::vector<ShardSender> others, std::optional<Sourc
 }
 
 std::uint64_t Mesh::room_at(ShardIndex shard) const {
-  if (shard == self_) return local_.size() >= local_max_ ? 0 : local_max_ - local_.size();
-  return others_[shard.value].credits();
+  if (shard != self_) return others_[shard.value].credits();
+  const std::size_t waiting = local_.size() - in_hand_;
+  return waiting >= local_max_ ? 0 : local_max_ - waiting;
 }
 
-bool Mesh::try_send(ShardIndex shard, ShardMail&& mail) {
-  if (room_at(shard) == 0) return false;
-  answer(shard, std::move(mail));
-  return true;
-}
-
-void Mesh::answer(ShardIndex shard, ShardMail&& mail) {
-  if (shard == self_) {
-    local_.push_back(std::move(mail));
-    return;
-  }
+void Mesh::send_to(ShardIndex shard, ShardMail&& mail) {
   others_[shard.value].send_reserved(std::move(mail));
   touched_[shard.value] = true;
   any_touched_ = true;
@@ -39,13 +30,6 @@ bool Mesh::try_send_source(SourceMail&& mail) {
   if (!source_ || !source_->try_send(std::move(mail))) return false;
   source_touched_ = true;
   return true;
-}
-
-std::optional<ShardMail> Mesh::take_local() {
-  if (local_.empty()) return std::nullopt;
-  ShardMail mail = std::move(local_.front());
-  local_.pop_front();
-  return mail;
 }
 
 void Mesh::wake_touched() {

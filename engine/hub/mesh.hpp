@@ -1,9 +1,10 @@
 // One shard's Senders: to every shard, itself among them, and to the source.
 #pragma once
 
+#include <boost/container/deque.hpp>
 #include <cstdint>
-#include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "message/mail.hpp"
@@ -30,25 +31,53 @@ class Mesh final {
   [[nodiscard]] bool has_source() const { return source_.has_value(); }
 
   [[nodiscard]] std::uint64_t room_at(ShardIndex shard) const;
-  [[nodiscard]] bool try_send(ShardIndex shard, ShardMail&& mail);
-  void answer(ShardIndex shard, ShardMail&& mail);
+  template <class Mail>
+  [[nodiscard]] bool try_send(ShardIndex shard, Mail&& mail) {
+    if (room_at(shard) == 0) return false;
+    answer(shard, std::forward<Mail>(mail));
+    return true;
+  }
+  template <class Mail>
+  void answer(ShardIndex shard, Mail&& mail) {
+    if (shard == self_)
+      local_.emplace_back(std::forward<Mail>(mail));
+    else
+      send_to(shard, ShardMail(std::forward<Mail>(mail)));
+  }
   [[nodiscard]] bool try_send_source(SourceMail&& mail);
 
-  // The next mail to this shard itself, if any.
-  [[nodiscard]] std::optional<ShardMail> take_local();
+  // Hands over the next mail to this shard itself, where it lies; false: there is none. What
+  // `handle` sends waits behind it.
+  template <class Handle>
+  bool handle_next_local(Handle&& handle) {
+    if (local_.empty()) return false;
+    in_hand_ = 1;
+    handle(std::move(local_.front()));
+    local_.pop_front();
+    in_hand_ = 0;
+    return true;
+  }
   [[nodiscard]] bool has_local() const { return !local_.empty(); }
 
   // Once a bulk: wakes those that something was sent to since the last call.
   void wake_touched();
 
  private:
+  // Blocks of many: with std::deque each mail would be an allocation. References to what is queued
+  // hold while more is added.
+  using LocalQueue = boost::container::deque<
+      ShardMail, void, boost::container::deque_options<boost::container::block_size<64>>::type>;
+
+  void send_to(ShardIndex shard, ShardMail&& mail);
+
   ShardIndex self_;
   std::vector<ShardSender> others_;
   std::vector<bool> touched_;
   bool any_touched_ = false;
   std::optional<SourceSender> source_;
   bool source_touched_ = false;
-  std::deque<ShardMail> local_;
+  LocalQueue local_;
+  std::size_t in_hand_ = 0;  // the first of local_ is being handled: it takes no place any more
   std::uint32_t local_max_;
 };
 

@@ -48,6 +48,18 @@ bool has_control(std::string_view text) {
   return false;
 }
 
+// Most names are, and then both questions about their characters are answered in one pass.
+bool is_printable_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+Result<void> check_characters(std::string_view name, std::string_view field) {
+  if (is_printable_ascii(name)) return {};
+  if (!is_valid_utf8(name)) return invalid(field, "is not valid UTF-8");
+  if (has_control(name)) return invalid(field, "contains a control character");
+  return {};
+}
+
 }  // namespace
 
 bool is_valid_utf8(std::string_view text) {
@@ -62,9 +74,7 @@ Result<void> check_room(std::string_view room, std::string_view field) {
     return invalid(field, "begins or ends with a colon");
   if (room.find('*') != std::string_view::npos)
     return invalid(field, "contains '*', which stands only in grants");
-  if (!is_valid_utf8(room)) return invalid(field, "is not valid UTF-8");
-  if (has_control(room)) return invalid(field, "contains a control character");
-  return {};
+  return check_characters(room, field);
 }
 
 Result<void> check_part(std::string_view part, std::string_view field) {
@@ -83,8 +93,7 @@ bool is_reserved_event_type(std::string_view type) {
 Result<void> check_event_type(std::string_view type, std::string_view field) {
   if (type.empty() || type.size() > kEventTypeBytesMax)
     return invalid(field, fmt::format("has {} octets, expected 1 to 128", type.size()));
-  if (!is_valid_utf8(type)) return invalid(field, "is not valid UTF-8");
-  if (has_control(type)) return invalid(field, "contains a control character");
+  if (auto checked = check_characters(type, field); !checked) return checked;
   if (is_reserved_event_type(type))
     return invalid(field, fmt::format("'{}' is reserved for the engine's own messages", type));
   return {};

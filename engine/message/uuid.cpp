@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <cstring>
 #include <utility>
 
 #include "base/ensure.hpp"
@@ -11,6 +12,10 @@ namespace ringcast {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
+
+// The bytes between its dashes.
+constexpr std::pair<std::size_t, std::size_t> kGroups[] = {
+    {0, 4}, {4, 6}, {6, 8}, {8, 10}, {10, 16}};
 
 constexpr bool dash_after(std::size_t byte) {
   return byte == 3 || byte == 5 || byte == 7 || byte == 9;
@@ -32,14 +37,16 @@ struct RandomPool {
 }  // namespace
 
 void Uuid::append_to(std::string& out) const {
-  std::array<char, 36> text;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    text[at++] = kHex[bytes[i] >> 4];
-    text[at++] = kHex[bytes[i] & 15];
-    if (dash_after(i)) text[at++] = '-';
+  char text[36];
+  char* at = text;
+  for (const auto& [first, last] : kGroups) {
+    if (first != 0) *at++ = '-';
+    for (std::size_t i = first; i < last; ++i) {
+      *at++ = kHex[bytes[i] >> 4];
+      *at++ = kHex[bytes[i] & 15];
+    }
   }
-  out.append(text.data(), text.size());
+  out.append(text, sizeof text);
 }
 
 std::string Uuid::text() const {
@@ -72,7 +79,10 @@ Uuid Uuid::random() {
     pool.used = 0;
   }
   Uuid uuid;
-  for (auto& byte : uuid.bytes) byte = std::exchange(pool.bytes[pool.used++], std::uint8_t{0});
+  // What was given is nowhere else any more.
+  std::memcpy(uuid.bytes.data(), pool.bytes.data() + pool.used, sizeof uuid.bytes);
+  std::memset(pool.bytes.data() + pool.used, 0, sizeof uuid.bytes);
+  pool.used += sizeof uuid.bytes;
   uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0f) | 0x40);
   uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3f) | 0x80);
   return uuid;

@@ -47,14 +47,18 @@ struct Connection {
   // From whom it came, as far as rules differ.
   enum class From : std::uint8_t { network, unix_socket };
 
-  Connection(io::SocketId where, ConnectionId id, Peer& http, const wire::HttpLimits& limits)
-      : socket(where), session(id, Encoding::native, http), parser(limits) {}
+  Connection(ConnectionId id, Peer& http, const wire::HttpLimits& http_limits,
+             const wire::WebsocketLimits& websocket_limits)
+      : session(id, Encoding::native, http),
+        parser(http_limits),
+        websocket(websocket_limits, wire::WebsocketParser::Compression::none) {}
 
-  io::SocketId socket;
-  Mode mode = Mode::http;
+  [[nodiscard]] io::SocketId socket() const { return session.id.slot; }
+
+  // An idle one is counted in octets, tens of thousands of times: the order leaves no holes.
   Session session;
   wire::HttpRequestParser parser;
-  std::unique_ptr<wire::WebsocketParser> websocket;
+  wire::WebsocketParser websocket;  // since it was upgraded
   std::forward_list<Asked> asked;
   std::unique_ptr<std::string> unread;
   io::TimerId timer;        // what the mode waits for
@@ -65,7 +69,9 @@ struct Connection {
   std::uint64_t address_key = 0;  // holds one of its connections_per_address_max, if `from` has any
   std::uint64_t pinned_known = 0;  // what Connections has counted of queue.pinned_bytes()
   std::uint32_t errors = 0;
+  Mode mode = Mode::http;
   From from = From::network;
+  bool upgraded = false;
   bool head = false;  // the request that is being answered is a HEAD
   bool keep_alive = true;
   bool answering = false;     // an HTTP request waits for the hub

@@ -31,7 +31,7 @@ Connections::~Connections() {
 Connection* Connections::find(io::SocketId socket) {
   if (socket.index >= by_slot_.size()) return nullptr;
   Connection* connection = by_slot_[socket.index].get();
-  return connection != nullptr && connection->socket == socket ? connection : nullptr;
+  return connection != nullptr && connection->socket() == socket ? connection : nullptr;
 }
 
 Connection& Connections::of(const Session& session) {
@@ -74,8 +74,8 @@ void Connections::accepted(io::SocketId socket, Instant now) {
   if (!admit(*peer, key)) return ring_.close(socket);
   if (socket.index >= by_slot_.size()) by_slot_.resize(socket.index + 1);
   const ConnectionId id{hub_.mesh().self(), socket};
-  by_slot_[socket.index] =
-      std::make_unique<Connection>(socket, id, *http_peer_, services_.http_limits);
+  by_slot_[socket.index] = std::make_unique<Connection>(id, *http_peer_, services_.http_limits,
+                                                        services_.websocket_limits);
   ++size_;
   metrics_.accepted.add();
   Connection& connection = *by_slot_[socket.index];
@@ -123,7 +123,7 @@ void Connections::received(Connection& connection, std::span<char> bytes, Instan
       return;  // a stream's client has nothing to say
     case Connection::Mode::ending:
       // The answer to our close frame, or what was on its way: the end does not wait for it.
-      if (connection.websocket) read_websocket(connection, bytes);
+      if (connection.upgraded) read_websocket(connection, bytes);
       return;
   }
 }
@@ -138,7 +138,7 @@ void Connections::read_http(Connection& connection, std::span<char> bytes, Insta
       if (bytes.empty()) return;
       if (!connection.unread) connection.unread = std::make_unique<std::string>();
       connection.unread->append(bytes.data(), bytes.size());
-      ring_.pause_receive(connection.socket);
+      ring_.pause_receive(connection.socket());
       return;
     }
     if (bytes.empty()) break;
@@ -166,7 +166,7 @@ void Connections::read_http(Connection& connection, std::span<char> bytes, Insta
   }
   // The request was an upgrade: what is left is of the new protocol.
   if (connection.peer_ended) return finish(connection);
-  if (!bytes.empty() && connection.websocket) read_websocket(connection, bytes);
+  if (!bytes.empty() && connection.upgraded) read_websocket(connection, bytes);
 }
 
 // RFC 9112 section 9.6: who has sent everything may close that side and still read the answers. In
@@ -198,12 +198,12 @@ void Connections::note_error(std::string_view where, const Error& error) {
 
 void Connections::answered(Connection& connection) {
   connection.answering = false;
-  answered_.push_back(connection.socket);
+  answered_.push_back(connection.socket());
 }
 
 void Connections::read_websocket(Connection& connection, std::span<char> bytes) {
-  while (connection.websocket && !connection.websocket->ended()) {
-    const wire::WebsocketEvent event = connection.websocket->next(bytes);
+  while (!connection.websocket.ended()) {
+    const wire::WebsocketEvent event = connection.websocket.next(bytes);
     if (event.kind == wire::WebsocketEventKind::need_more) return;
     metrics_.frames_received.add();
     if (!websocket_event(connection, event)) return;
@@ -287,8 +287,9 @@ void Connections::become_websocket(Connection& connection, Connection::Mode mode
                                    const std::optional<wire::DeflateTerms>& deflate, Instant now) {
   connection.mode = mode;
   using Compression = wire::WebsocketParser::Compression;
-  connection.websocket = std::make_unique<wire::WebsocketParser>(
-      services_.websocket_limits, deflate ? Compression::deflate : Compression::none);
+  connection.upgraded = true;
+  connection.websocket = wire::WebsocketParser(services_.websocket_limits,
+                                               deflate ? Compression::deflate : Compression::none);
   connection.session.peer = native_peer_.get();
   connection.session.encoding =
       deflate && deflate->reads_shared_frames() ? Encoding::native_deflate : Encoding::native;
@@ -305,7 +306,7 @@ void Connections::become_sse(Connection& connection, Instant now) {
   connection.session.encoding = Encoding::sse;
   if (connection.peer_ended || stopping_) return finish(connection);
   connection.unread.reset();  // nothing more is read, but the peer's end has to be seen
-  ring_.resume_receive(connection.socket);
+  ring_.resume_receive(connection.socket());
   connection.ping_due = next_ping(now);
   metrics_.streams_opened.add();
   arm_alive(connection);
@@ -331,18 +332,18 @@ void Connections::stop(CloseReason reason, Instant now) {
 
 void Connections::close(Connection& connection, std::string_view why) {
   log::debug("connection {}/{} closed: {}", connection.session.id.shard.value,
-             connection.socket.index, why);
+             connection.socket().index, why);
   hub_.close(connection.session);
   timers_.cancel(connection.timer);
   timers_.cancel(connection.stall_timer);
   pinned_ -= connection.pinned_known;
-  ring_.close(connection.socket);
+  ring_.close(connection.socket());
   metrics_.closed.add();
   services_.connections->give_back();
   if (connection.from == Connection::From::network)
     services_.connections_by_address->give_back(connection.address_key);
   --size_;
-  by_slot_[connection.socket.index].reset();
+  by_slot_[connection.socket().index].reset();
 }
 
 }  // namespace ringcast

@@ -54,7 +54,7 @@ void Connections::begin_ending(Connection& connection, CloseReason reason, Insta
     hub_.audience().last_words(connection.session, frame);
     connection.close_sent = true;
   }
-  ring_.resume_receive(connection.socket);  // to see the peer's end
+  ring_.resume_receive(connection.socket());  // to see the peer's end
   // The peer gets so long to take the rest and to close its side.
   arm(connection, now + std::chrono::seconds(services_.config.limits.linger_s));
 }
@@ -67,7 +67,7 @@ void Connections::close_ended(Connection& connection) {
   connection.shut = true;
   // FIN behind the last octets; the descriptor goes when the peer closes, or at the deadline, so
   // that a reset does not overtake what the peer has not read yet.
-  ring_.shutdown_send(connection.socket);
+  ring_.shutdown_send(connection.socket());
 }
 
 // Whoever holds on to the most goes: one stuck reader must not cost the others their memory.

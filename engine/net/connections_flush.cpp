@@ -46,10 +46,10 @@ void Connections::send_dirty(Instant now) {
     sending_.push_back({&connection, parts_.size(), octets, true});
     if (parts_.empty()) continue;
     if (parts_.size() == 1)
-      ring_.send(connection.socket,
+      ring_.send(connection.socket(),
                  std::span<const char>(static_cast<const char*>(parts_[0].iov_base), octets));
     else
-      ring_.send(connection.socket, std::span<const iovec>(parts_));
+      ring_.send(connection.socket(), std::span<const iovec>(parts_));
     metrics_.sends.add();
     metrics_.bytes_sent.add(octets);
   }
@@ -57,10 +57,10 @@ void Connections::send_dirty(Instant now) {
   std::size_t at = 0;
   for (const io::SendResult& result : ring_.flush_sends()) {
     const std::size_t begin = at;
-    while (at < sending_.size() && sending_[at].connection->socket != result.socket) ++at;
+    while (at < sending_.size() && sending_[at].connection->socket() != result.socket) ++at;
     if (at == sending_.size()) {  // not in order after all: look at the others too
       at = 0;
-      while (at < begin && sending_[at].connection->socket != result.socket) ++at;
+      while (at < begin && sending_[at].connection->socket() != result.socket) ++at;
       if (at == begin) continue;
     }
     sending_[at].whole = false;
@@ -90,11 +90,11 @@ void Connections::sent_part(const Sending& sending, std::size_t sent, int error,
   metrics_.short_sends.add();
   connection.session.queue.sent_part(sent);
   hub_.audience().note_losses(connection.session);
-  ring_.watch_writable(connection.socket);
+  ring_.watch_writable(connection.socket());
   timers_.cancel(connection.stall_timer);
   connection.stall_timer =
       timers_.schedule(now + std::chrono::seconds(services_.config.limits.write_stall_s),
-                       {static_cast<std::uint32_t>(Due::stall), connection.socket});
+                       {static_cast<std::uint32_t>(Due::stall), connection.socket()});
 }
 
 void Connections::recount_pinned(Connection& connection) {

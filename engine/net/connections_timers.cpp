@@ -11,7 +11,7 @@ namespace ringcast {
 void Connections::arm(Connection& connection, Instant when) {
   timers_.cancel(connection.timer);
   connection.timer =
-      timers_.schedule(when, {static_cast<std::uint32_t>(Due::mode), connection.socket});
+      timers_.schedule(when, {static_cast<std::uint32_t>(Due::mode), connection.socket()});
 }
 
 void Connections::run_timers(Instant now) {

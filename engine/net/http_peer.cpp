@@ -133,12 +133,12 @@ void HttpPeer::publish(Connection& connection, const wire::HttpRequest& request)
   auto body = protocol::decode_publish_body(request.body);
   if (!body) return refuse(connection, body.error());
   PublishAsk ask;
-  ask.room = std::move(body->room);
-  ask.type = std::move(body->type);
+  ask.room = body->room;
+  ask.type = body->type;
   ask.data = std::move(body->data);
-  ask.key = std::move(body->key);
-  ask.idempotency_key = std::move(body->idempotency_key);
-  ask.exclude_user = std::move(body->exclude_user);
+  ask.key = body->key;
+  ask.idempotency_key = body->idempotency_key;
+  ask.exclude_user = body->exclude_user;
   ask.id = body->id;
   auto asked = connections_.hub().publish(connection.session, connection.next_tag++, std::move(ask),
                                           connections_.wall(), Hub::Authority::server);

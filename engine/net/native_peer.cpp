@@ -45,6 +45,7 @@ void NativePeer::forget(Connection& connection, std::uint64_t tag) {
 }
 
 Connection::Asked NativePeer::take(Connection& connection, std::uint64_t tag) {
+  if (tag == kNothingKept) return {};
   auto before = connection.asked.before_begin();
   for (auto at = connection.asked.begin(); at != connection.asked.end(); before = at++) {
     if (at->tag != tag) continue;
@@ -93,13 +94,14 @@ void NativePeer::request(Connection& connection, std::string_view id,
 
 void NativePeer::request(Connection& connection, std::string_view id,
                          protocol::PublishRequest&& ask) {
-  const std::uint64_t tag = remember(connection, id, ask.room);
+  // The answer names the room itself, and most clients send no id: then nothing is to be kept.
+  const std::uint64_t tag = id.empty() ? kNothingKept : remember(connection, id, {});
   PublishAsk publish;
-  publish.room = std::move(ask.room);
-  publish.type = std::move(ask.event);
+  publish.room = ask.room;
+  publish.type = ask.event;
   publish.data = std::move(ask.data);
-  publish.key = std::move(ask.key);
-  publish.idempotency_key = std::move(ask.idempotency_key);
+  publish.key = ask.key;
+  publish.idempotency_key = ask.idempotency_key;
   auto asked = connections_.hub().publish(connection.session, tag, std::move(publish),
                                           connections_.wall(), Hub::Authority::grants);
   if (asked) return;
@@ -174,7 +176,7 @@ void NativePeer::published(Session& session, std::uint64_t tag, const PublishedM
   const Connection::Asked asked = take(connection, tag);
   if (!answer.outcome) return error(connection, asked.id, answer.outcome.error());
   protocol::append_published(
-      json_, {asked.room, answer.outcome->id, answer.outcome->offset.value_or(0)}, asked.id);
+      json_, {answer.room, answer.outcome->id, answer.outcome->offset.value_or(0)}, asked.id);
   write(connection);
 }
 

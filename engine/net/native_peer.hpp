@@ -36,6 +36,8 @@ class NativePeer final : public Peer {
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:
+  static constexpr std::uint64_t kNothingKept = 0;  // the tag of questions without an id
+
   void request(Connection& connection, std::string_view id, protocol::SubscribeRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::UnsubscribeRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::PublishRequest&& ask);

@@ -39,15 +39,16 @@ class JsonFields final {
   void wrong(std::string_view name, std::string_view what);
   void note(std::string_view problem);
 
-  // A string of 1 to bytes_max octets; empty where it is wrong, or optional and absent.
-  [[nodiscard]] std::string text(std::string_view name, std::size_t bytes_max, Need need);
+  // A string of 1 to bytes_max octets; empty where it is wrong, or optional and absent. Like the
+  // fields it is good until the next read_json_object() in this thread.
+  [[nodiscard]] std::string_view text(std::string_view name, std::size_t bytes_max, Need need);
   // An integer from least to most; `least` where it is wrong.
   [[nodiscard]] std::uint64_t integer(std::string_view name, std::uint64_t least,
                                       std::uint64_t most);
   // The field `room`, checked.
-  [[nodiscard]] std::string room();
+  [[nodiscard]] std::string_view room();
   // The name of an event, checked.
-  [[nodiscard]] std::string event_type(std::string_view name);
+  [[nodiscard]] std::string_view event_type(std::string_view name);
 
  private:
   static std::string_view shown(std::string_view name);

@@ -55,7 +55,7 @@ NativeRequest read_publish(JsonFields& fields) {
 NativeRequest read_presence(JsonFields& fields) {
   PresenceRequest presence;
   presence.room = fields.room();
-  const std::string action = fields.text("action", kRequestIdBytesMax, Need::required);
+  const std::string_view action = fields.text("action", kRequestIdBytesMax, Need::required);
   if (action == "join") {
     presence.action = PresenceAction::join;
   } else if (action == "leave") {
@@ -70,17 +70,17 @@ NativeRequest read_presence(JsonFields& fields) {
 }
 
 NativeRequest read_request(JsonFields& fields, std::string& problems) {
-  const std::string type = fields.text("type", kEventTypeBytesMax, Need::required);
+  const std::string_view type = fields.text("type", kEventTypeBytesMax, Need::required);
   if (type == "ping") return PingRequest{};
   if (type == "publish") return read_publish(fields);
   if (type == "presence") return read_presence(fields);
-  if (type == "unsubscribe") return UnsubscribeRequest{fields.room()};
+  if (type == "unsubscribe") return UnsubscribeRequest{std::string(fields.room())};
   if (type == "subscribe") {
-    std::string room = fields.room();
+    std::string room(fields.room());
     return SubscribeRequest{std::move(room), read_recover(fields, problems)};
   }
   if (type == "auth")
-    return AuthRequest{fields.text("token", kRequestTokenBytesMax, Need::required)};
+    return AuthRequest{std::string(fields.text("token", kRequestTokenBytesMax, Need::required))};
   if (!type.empty()) fields.wrong("type", "unknown type");
   return PingRequest{};
 }

@@ -30,12 +30,13 @@ struct UnsubscribeRequest {
   std::string room;
 };
 
+// Its text lies in the parser: it is good until this thread decodes something else.
 struct PublishRequest {
-  std::string room;
-  std::string event;
+  std::string_view room;
+  std::string_view event;
   Payload data;
-  std::string key;              // empty: none
-  std::string idempotency_key;  // empty: none
+  std::string_view key;              // empty: none
+  std::string_view idempotency_key;  // empty: none
 };
 
 enum class PresenceAction : std::uint8_t { join, leave, list };

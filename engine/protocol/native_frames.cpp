@@ -23,6 +23,13 @@ void append_text(std::string& out, std::string_view name, std::string_view value
   append_json_string(out, value);
 }
 
+// Its text needs no escapes.
+void append_uuid(std::string& out, const Uuid& uuid) {
+  out += '"';
+  uuid.append_to(out);
+  out += '"';
+}
+
 void append_number(std::string& out, std::string_view name, std::uint64_t value) {
   ((out += ",\"") += name) += "\":";
   const fmt::format_int digits(value);
@@ -70,9 +77,8 @@ void append_event(std::string& out, const Event& event) {
   begin(out, event.type);
   append_text(out, "room", event.room);
   if (event.offset != 0) append_number(out, "offset", event.offset);
-  out += R"(,"id":")";
-  event.id.append_to(out);
-  out += '"';
+  out += R"(,"id":)";
+  append_uuid(out, event.id);
   append_time(out, "time", event.time);
   (out += R"(,"data":)") += event.data;
   out += '}';
@@ -109,14 +115,15 @@ void append_unsubscribed(std::string& out, std::string_view room, std::string_vi
 }
 
 void append_published(std::string& out, const PublishedFrame& frame, ReplyId id) {
-  begin(out, "published");
-  append_text(out, "room", frame.room);
-  const std::string event_id = frame.event_id.text();
+  out += R"({"type":"published","room":)";
+  append_json_string(out, frame.room);
+  out += R"(,"id":)";
   if (id.empty())
-    append_text(out, "id", event_id);
+    append_uuid(out, frame.event_id);
   else
-    (out += R"(,"id":)") += id;
-  append_text(out, "eventId", event_id);
+    out += id;
+  out += R"(,"eventId":)";
+  append_uuid(out, frame.event_id);
   if (frame.offset != 0) append_number(out, "offset", frame.offset);
   out += '}';
 }

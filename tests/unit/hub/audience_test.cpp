@@ -202,7 +202,8 @@ class SlowPolicyTest : public ::testing::Test {
   void publish(const char* room, int from, int to, int keys = 0) {
     for (int i = from; i <= to; ++i) {
       PublishAsk more;
-      if (keys != 0) more.key = std::to_string(i % keys);
+      const std::string key = keys == 0 ? "" : std::to_string(i % keys);
+      more.key = key;
       ASSERT_TRUE(publisher_.publish(room, std::to_string(i), std::move(more)).ok());
       world_.settle();
     }

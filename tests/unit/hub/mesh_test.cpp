@@ -44,9 +44,10 @@ TEST_F(MeshTest, AnswersGoBeyondTheLimit) {
     for (std::uint32_t i = 0; i < kMax + 2; ++i) mesh.answer({shard}, leave("r"));
     EXPECT_EQ(mesh.room_at({shard}), 0U);
   }
-  EXPECT_TRUE(mesh.take_local().has_value());
+  const auto ignore = [](ShardMail&&) {};
+  EXPECT_TRUE(mesh.handle_next_local(ignore));
   EXPECT_EQ(mesh.room_at({0}), 0U);
-  for (std::uint32_t i = 0; i < 2; ++i) EXPECT_TRUE(mesh.take_local().has_value());
+  for (std::uint32_t i = 0; i < 2; ++i) EXPECT_TRUE(mesh.handle_next_local(ignore));
   EXPECT_EQ(mesh.room_at({0}), 1U);
 }
 
@@ -55,9 +56,25 @@ TEST_F(MeshTest, LocalMailComesInItsOrder) {
   EXPECT_FALSE(mesh.has_local());
   for (const char* room : {"a", "b", "c"}) mesh.answer({0}, leave(room));
   EXPECT_TRUE(mesh.has_local());
-  for (const char* room : {"a", "b", "c"})
-    EXPECT_EQ(std::get<LeaveMail>(*mesh.take_local()).room, room);
-  EXPECT_FALSE(mesh.take_local().has_value());
+  std::string order;
+  const auto handle = [&](ShardMail&& mail) { order += std::get<LeaveMail>(mail).room; };
+  while (mesh.handle_next_local(handle)) {
+  }
+  EXPECT_EQ(order, "abc");
+}
+
+TEST_F(MeshTest, WhatIsSentWhileLocalMailIsHandledWaitsBehindIt) {
+  Mesh mesh = make(false);
+  for (std::uint32_t i = 0; i < kMax; ++i) mesh.answer({0}, leave("first"));
+  EXPECT_TRUE(mesh.handle_next_local([&](ShardMail&& mail) {
+    EXPECT_EQ(mesh.room_at({0}), 1U) << "what is being handled takes no place";
+    for (int i = 0; i < 200; ++i) mesh.answer({0}, leave("later"));
+    EXPECT_EQ(std::get<LeaveMail>(mail).room, "first") << "it stays where it is";
+  }));
+  std::size_t left = 0;
+  while (mesh.handle_next_local([&](ShardMail&&) { ++left; })) {
+  }
+  EXPECT_EQ(left, kMax - 1 + 200);
 }
 
 TEST_F(MeshTest, WakesWhomSomethingWasSentToAndNobodyElse) {

@@ -177,9 +177,10 @@ class Simulation {
     if (room.starts_with("tenant")) return;
     Reader& reader = any_reader();
     PublishAsk more;
-    if (below(3) == 0) more.exclude_user = fmt::format("u{}", below(4));
-    more.key = any_key();
-    const std::string excluded = more.exclude_user;
+    const std::string excluded = below(3) == 0 ? fmt::format("u{}", below(4)) : "";
+    const std::string key = any_key();
+    more.exclude_user = excluded;
+    more.key = key;
     // The number is the payload: what was really accepted is known by the answers alone.
     const std::string data = std::to_string(++numbers_);
     excluded_[data] = excluded;
