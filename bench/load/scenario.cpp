@@ -93,14 +93,20 @@ struct Entered {
   std::unique_ptr<Gathering> gathering;
   double seconds = 0;
   double cpu_ns = 0;
-  Memory memory;  // more than before
+  Memory before;
+  Memory memory;  // more than before, of each connection
 };
+
+Memory each_since(const Memory& before, const Memory& now, double connections) {
+  return {(now.resident - before.resident) / connections,
+          (now.anonymous - before.anonymous) / connections};
+}
 
 Result<Entered> enter(const LoadSettings& settings) {
   Entered entered;
   auto meter = Meter::of(settings.processes);
   if (!meter) return meter.error();
-  const Memory before = memory_of(settings.processes);
+  entered.before = memory_of(settings.processes);
   const std::uint64_t begin = Gathering::now_ns();
   auto gathering = Gathering::join(settings.port, settings.protocol, settings.shape);
   if (!gathering) return gathering.error();
@@ -109,9 +115,7 @@ Result<Entered> enter(const LoadSettings& settings) {
   entered.seconds = seconds_since(begin);
   const Spent spent = meter->spent();
   entered.cpu_ns = (spent.cpu_ns + spent.softirq_ns) / size;
-  const Memory after = memory_of(settings.processes);
-  entered.memory = {(after.resident - before.resident) / size,
-                    (after.anonymous - before.anonymous) / size};
+  entered.memory = each_since(entered.before, memory_of(settings.processes), size);
   return entered;
 }
 
@@ -174,6 +178,9 @@ Result<std::string> idle(const LoadSettings& settings) {
     if (auto read = entered->gathering->read(std::chrono::milliseconds(100), nullptr); !read)
       return read.error();
   const Spent spent = meter->spent();
+  // What was there for the arrival alone is given back by now.
+  entered->memory = each_since(entered->before, memory_of(settings.processes),
+                               static_cast<double>(entered->gathering->size()));
   return fmt::format(R"({{{},"idle_cpu_us_per_s":{:.1f},"idle_switches_per_s":{:.2f}}})",
                      entered_json(*entered),
                      (spent.cpu_ns - before.cpu_ns) / 1e3 / settings.seconds,
