@@ -40,13 +40,17 @@ Result<std::string> renew_epoch(Connection& connection, const std::string& old) 
   return current_epoch(connection);
 }
 
-Result<std::string> settle_epoch(Connection& connection) {
+Result<void> check_numbers(Connection& connection) {
   auto foreign = connection.query(kForeignNumbers);
   if (!foreign) return foreign.error();
   if (foreign->flag(0, 0))
     return Error{Errc::validation,
                  "the outbox holds transaction numbers of another cluster, as after restoring a "
                  "dump: stop the writers and run `select ringcast.rebase()` once"};
+  return {};
+}
+
+Result<std::string> settle_epoch(Connection& connection) {
   auto rows = connection.query(
       "select m.epoch, (m.system_identifier, m.timeline, m.database_oid) ="
       " (i.system_identifier, i.timeline, i.database_oid) from ringcast.meta m, (select " +

@@ -23,16 +23,16 @@ values ('outbox', $1, clock_timestamp() + interval '60 seconds', $2::boolean)
 on conflict (source, node) do update
   set armed = excluded.armed, lease_until = excluded.lease_until)sql"};
 
-std::string node_name() {
+}  // namespace
+
+std::string random_node() {
   std::string name = Uuid::random().text();
   std::erase(name, '-');
   return name;
 }
 
-}  // namespace
-
-Listener::Listener(std::string url, const Pace& pace)
-    : url_(std::move(url)), pace_(pace), node_(node_name()) {}
+Listener::Listener(std::string url, const Pace& pace, std::string node)
+    : url_(std::move(url)), pace_(pace), node_(std::move(node)) {}
 
 Listener::~Listener() {
   if (!connection_) return;

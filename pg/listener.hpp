@@ -39,7 +39,8 @@ class Listener final {
     Millis retry_unheard{30'000};  // after a connection on which nothing was ever heard
   };
 
-  Listener(std::string url, const Pace& pace);
+  // `node`: this daemon's name in ringcast.reader.
+  Listener(std::string url, const Pace& pace, std::string node);
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -84,5 +85,8 @@ class Listener final {
   int busy_looks_ = 0;  // in a row, that found something
   bool look_now_ = true;
 };
+
+// A name that no other daemon and no start before has.
+[[nodiscard]] std::string random_node();
 
 }  // namespace ringcast::pg

@@ -17,8 +17,8 @@ constexpr Millis kStatementMax{3'600'000};
 
 // What was not visible yet to the last window that was delivered: two ranges of the index (xid,
 // id).
-constexpr const char* kOverview = R"sql(
-with w as (
+constexpr std::string_view kPendingByWindow = R"sql(
+w as (
   select case when w.more then w.snap_from else w.snap_to end as seen, w.snap_to,
          case when w.more then w.id_to else 9223372036854775807 end as id_to
   from ringcast.progress p join ringcast.reader_window w using (source)
@@ -33,7 +33,24 @@ new as (
 pending as (
   select count(*) as rows, extract(epoch from clock_timestamp() - min(created_at))::float8 as age
   from new left join w on true
-  where not coalesce(pg_visible_in_snapshot(new.xid, w.snap_to) and new.id <= w.id_to, false)),
+  where not coalesce(pg_visible_in_snapshot(new.xid, w.snap_to) and new.id <= w.id_to, false))
+)sql";
+
+constexpr std::string_view kPendingByStatus = R"sql(
+new as (
+  select created_at from ringcast.outbox where position = 0
+  union all
+  select created_at from ringcast.outbox
+  where position > 0
+    and position > (select delivered from ringcast.progress where source = 'outbox')),
+pending as (
+  select count(*) as rows, extract(epoch from clock_timestamp() - min(created_at))::float8 as age
+  from new)
+)sql";
+
+// {}: what makes `pending`.
+constexpr std::string_view kOverview = R"sql(
+with {},
 l as (select no, n, extract(epoch from clock_timestamp() - at)::float8 as age
       from ringcast.reader_window where source = 'outbox' order by no desc limit 1),
 t as (select pid, application_name,
@@ -116,7 +133,11 @@ Result<std::unique_ptr<OutboxOperator>> PgOperator::open(const std::string& url)
 }
 
 Result<OutboxOverview> PgOperator::overview() {
-  auto rows = connection_.query(kOverview);
+  auto status = connection_.query("select mode = 'status' from ringcast.meta");
+  if (!status) return explained(status.error());
+  const bool by_status = !status->empty() && status->flag(0, 0);
+  auto rows =
+      connection_.query(fmt::format(kOverview, by_status ? kPendingByStatus : kPendingByWindow));
   if (!rows) return explained(rows.error());
   OutboxOverview out;
   out.store = connection_.describe();

@@ -10,6 +10,8 @@
 #include "message/names.hpp"
 #include "pg/epoch.hpp"
 #include "pg/migration.hpp"
+#include "pg/status_store.hpp"
+#include "pg/window_reader.hpp"
 
 namespace ringcast::pg {
 
@@ -51,9 +53,12 @@ bool storable(std::string_view text) {
 }  // namespace
 
 PgStore::PgStore(Settings settings)
+    : PgStore(settings, std::make_unique<WindowReader>(settings.limits)) {}
+
+PgStore::PgStore(Settings settings, std::unique_ptr<Reader> reader)
     : settings_(std::move(settings)),
-      reader_(settings_.limits),
-      listener_(settings_.url, settings_.pace) {}
+      reader_(std::move(reader)),
+      listener_(settings_.url, settings_.pace, settings_.node) {}
 
 // ---- connecting ---------------------------------------------------------------------------------
 
@@ -67,7 +72,32 @@ Result<std::string> PgStore::connect() {
   described_ = connection_->describe();
   if (auto migrated = migrate(*connection_, settings_.migrate); !migrated) return migrated.error();
   if (auto checked = check_sequence(); !checked) return checked.error();
+  if (auto checked = check_mode(*connection_); !checked) return checked.error();
   return settle_epoch(*connection_);
+}
+
+Result<std::string> PgStore::mode_of(Connection& connection) {
+  auto rows = connection.query("select mode from ringcast.meta");
+  if (!rows) return rows.error();
+  if (rows->empty()) return Error{Errc::validation, "ringcast.meta has lost its row"};
+  return std::string(rows->text(0, 0));
+}
+
+// Two daemons in different modes would give one row two positions.
+Result<void> PgStore::check_mode(Connection& connection) {
+  auto mode = mode_of(connection);
+  if (!mode) return mode.error();
+  if (*mode == "window") return {};
+  return Error{Errc::validation,
+               fmt::format("this outbox is read in {} mode: set outbox.mode = \"{}\", or stop its "
+                           "daemons and run `select ringcast.set_outbox_mode('window')` as the "
+                           "schema's owner",
+                           *mode, *mode)};
+}
+
+Result<std::string> PgStore::settle_epoch(Connection& connection) {
+  if (auto checked = check_numbers(connection); !checked) return checked.error();
+  return pg::settle_epoch(connection);
 }
 
 Result<void> PgStore::check_sequence() {
@@ -96,9 +126,9 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
   auto epoch = connect();
   if (!epoch) return epoch.error();
   make_leaves(SystemClock{}.now());
-  auto state = reader_.start(*connection_, *epoch, history, replay_bytes_max);
+  auto state = reader_->start(*connection_, *epoch, history, replay_bytes_max);
   if (!state) return state;
-  auto scan = reader_.whole_leaf_scan(*connection_);
+  auto scan = reader_->whole_leaf_scan(*connection_);
   if (!scan) return scan.error();
   if (scan->has_value())
     log::error("outbox: a plan reads a whole partition, an index is missing: {}", **scan);
@@ -108,7 +138,7 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
 Result<StoreState> PgStore::reopen() {
   auto epoch = connect();
   if (!epoch) return away(epoch.error());
-  auto state = reader_.resume(*connection_, *epoch);
+  auto state = reader_->resume(*connection_, *epoch);
   if (!state) return away(state.error());
   auto known = with_delivered(std::move(state).value());
   if (!known) return away(known.error());
@@ -136,10 +166,10 @@ Result<Window> PgStore::next(Read read, std::uint32_t limit) {
   if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
   const Instant now = SystemClock{}.now();
   if (now >= keep_up_at_) keep_up(now);
-  auto window = reader_.next(*connection_, read, limit);
+  auto window = reader_->next(*connection_, read, limit);
   if (!window) return away(window.error());
   listener_.looked(window->rows.empty() ? Listener::Found::nothing : Listener::Found::rows,
-                   reader_.seen_below(), now);
+                   reader_->seen_below(), now);
   return window;
 }
 
@@ -183,7 +213,7 @@ Result<bool> PgStore::is_recorded(Offset offset) {
 
 Result<Backlog> PgStore::backlog() {
   if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
-  auto unread = reader_.unread(*connection_);
+  auto unread = reader_->unread(*connection_);
   if (!unread) return away(unread.error());
   return unread;
 }
@@ -202,15 +232,18 @@ Result<void> PgStore::fail(std::span<const FailedRow> rows) {
     errors.push_back(storable(row.error) ? std::string_view(row.error) : kUnstorable);
   }
   auto done = connection_->execute(
-      kFail,
+      fail_statement(),
       Params{}.add_numbers(ids).add_plain_texts(event_ids).add_plain_texts(reasons).add_plain_texts(
           errors));
   if (!done) return away(done.error());
   return {};
 }
 
+const Statement& PgStore::fail_statement() const { return kFail; }
+
 Result<void> PgStore::note_delivered(Offset top) {
   if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  if (auto settled = settle_rows(*connection_, top); !settled) return away(settled.error());
   if (auto done = connection_->execute(kNoteDelivered, Params{}.add(top)); !done)
     return away(done.error());
   return {};
@@ -231,8 +264,8 @@ bool PgStore::woke(std::span<const pollfd> fds, Instant now) { return listener_.
 
 std::string PgStore::describe() const { return described_; }
 
-std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store, const OutboxConfig& outbox,
-                                           const DedupeLimits& dedupe) {
+PgStore::Settings store_settings(const StoreConfig& store, const OutboxConfig& outbox,
+                                 const DedupeLimits& dedupe) {
   PgStore::Settings settings;
   settings.url = store.url;
   settings.migrate = store.migrate;
@@ -240,6 +273,13 @@ std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store, const Outbo
                      .payload_bytes_max = outbox.envelope_bytes_max};
   settings.dedupe = dedupe;
   if (outbox.poll_interval_ms != 0) settings.pace.poll_fallback = Millis{outbox.poll_interval_ms};
+  return settings;
+}
+
+std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store, const OutboxConfig& outbox,
+                                           const DedupeLimits& dedupe) {
+  auto settings = store_settings(store, outbox, dedupe);
+  if (outbox.mode == OutboxMode::status) return std::make_unique<StatusStore>(std::move(settings));
   return std::make_unique<PgStore>(std::move(settings));
 }
 

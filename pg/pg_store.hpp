@@ -1,4 +1,4 @@
-// The outbox in PostgreSQL.
+// The outbox in PostgreSQL, read in window mode; status_store.hpp derives the other mode from it.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "pg/append.hpp"
 #include "pg/connection.hpp"
 #include "pg/listener.hpp"
+#include "pg/reader.hpp"
 #include "pg/window_reader.hpp"
 #include "store/outbox_store.hpp"
 
@@ -22,7 +23,7 @@ namespace ringcast::pg {
 // Timeouts. open() tells mistakes of the configuration from a database that is away; afterwards
 // every failure is `unavailable`, because what worked once an operator can make work again.
 // Every 10 s next() also prunes: windows older than the history and a day, and publish keys.
-class PgStore final : public OutboxStore {
+class PgStore : public OutboxStore {
  public:
   struct Settings {
     std::string url;
@@ -31,6 +32,7 @@ class PgStore final : public OutboxStore {
     DedupeLimits dedupe;
     Listener::Pace pace;
     Timeouts timeouts;
+    std::string node = random_node();  // this daemon's name in ringcast.reader
   };
   explicit PgStore(Settings settings);
 
@@ -38,7 +40,7 @@ class PgStore final : public OutboxStore {
   Result<StoreState> reopen() override;
   Result<Window> next(Read read, std::uint32_t limit) override;
   void take_ahead() override;
-  [[nodiscard]] bool replaying() const override { return reader_.replaying(); }
+  [[nodiscard]] bool replaying() const override { return reader_->replaying(); }
   Result<void> fail(std::span<const FailedRow> rows) override;
   Result<void> note_delivered(Offset top) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
@@ -47,6 +49,21 @@ class PgStore final : public OutboxStore {
   Instant arm(std::vector<pollfd>& fds, Instant now) override;
   bool woke(std::span<const pollfd> fds, Instant now) override;
   [[nodiscard]] std::string describe() const override;
+
+ protected:
+  PgStore(Settings settings, std::unique_ptr<Reader> reader);
+
+  // The database is read in this mode, else an error; called on each new connection.
+  virtual Result<void> check_mode(Connection& connection);
+  virtual Result<std::string> settle_epoch(Connection& connection);
+  // $1 ids, $2 event ids, $3 reasons, $4 errors.
+  [[nodiscard]] virtual const Statement& fail_statement() const;
+  // Before ringcast.progress says that everything up to `top` was delivered.
+  virtual Result<void> settle_rows(Connection& /*connection*/, Offset /*top*/) { return {}; }
+
+  static Result<std::string> mode_of(Connection& connection);
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+  [[nodiscard]] Connection* connection() { return connection_ ? &*connection_ : nullptr; }
 
  private:
   Result<StoreState> open_at(std::chrono::seconds history, std::uint64_t replay_bytes_max);
@@ -59,7 +76,7 @@ class PgStore final : public OutboxStore {
   Result<void> prune();
 
   Settings settings_;
-  WindowReader reader_;
+  std::unique_ptr<Reader> reader_;
   Listener listener_;
   std::optional<Connection> connection_;
   std::chrono::seconds history_{0};
@@ -67,6 +84,9 @@ class PgStore final : public OutboxStore {
   Instant keep_up_at_{};
   Instant leaves_at_{};
 };
+
+[[nodiscard]] PgStore::Settings store_settings(const StoreConfig& store, const OutboxConfig& outbox,
+                                               const DedupeLimits& dedupe);
 
 // What wiring calls. `dedupe` comes from the namespaces with history `store`.
 [[nodiscard]] std::unique_ptr<OutboxStore> make_pg_store(const StoreConfig& store,

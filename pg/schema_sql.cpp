@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "pg/status_schema.hpp"
+
 namespace ringcast::pg {
 
 namespace {
@@ -430,15 +432,17 @@ begin
 end $$;
 )sql";
 
-constexpr std::array<SchemaVersion, 4> kVersions = {{
-    {1, "outbox", kTables},
-    {2, "functions", kFunctions},
-    {3, "row_limits", kRowLimits},
-    {4, "progress", kProgress},
-}};
-
 }  // namespace
 
-std::span<const SchemaVersion> schema_versions() { return kVersions; }
+std::span<const SchemaVersion> schema_versions() {
+  static const std::array<SchemaVersion, 5> versions = {{
+      {1, "outbox", kTables},
+      {2, "functions", kFunctions},
+      {3, "row_limits", kRowLimits},
+      {4, "progress", kProgress},
+      {5, "status_mode", status_schema_sql()},
+  }};
+  return versions;
+}
 
 }  // namespace ringcast::pg

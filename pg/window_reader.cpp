@@ -7,111 +7,43 @@
 #include <utility>
 
 #include "base/ensure.hpp"
-#include "pg/epoch.hpp"
 
 namespace ringcast::pg {
 
 namespace {
 
-constexpr std::size_t kAheadMax = 64;  // headers of recorded windows loaded at once
 constexpr std::chrono::seconds kLeavesEvery{60};
 constexpr int kAttemptsMax = 4;
 
-constexpr std::string_view kRecordedColumns =
-    "select no, epoch, snap_from::text, snap_to::text, coalesce(id_from, 0), coalesce(id_to, 0), "
-    "n, bytes, more from ringcast.reader_window where source = 'outbox' and ";
-
-const std::string kNewest = "true order by no desc limit 1";
-
 }  // namespace
-
-WindowReader::Recorded WindowReader::recorded_at(const Rows& rows, std::size_t row) {
-  return {.no = rows.number(row, 0),
-          .epoch = std::string(rows.text(row, 1)),
-          .from = std::string(rows.text(row, 2)),
-          .to = std::string(rows.text(row, 3)),
-          .id_from = rows.number(row, 4),
-          .id_to = rows.number(row, 5),
-          .n = static_cast<std::uint64_t>(rows.number(row, 6)),
-          .bytes = static_cast<std::uint64_t>(rows.number(row, 7)),
-          .more = rows.flag(row, 8)};
-}
-
-Result<std::optional<WindowReader::Recorded>> WindowReader::find(Connection& connection,
-                                                                 const std::string& where,
-                                                                 const Params& params) {
-  auto rows = connection.query(std::string(kRecordedColumns) + where, params);
-  if (!rows) return rows.error();
-  if (rows->empty()) return std::optional<Recorded>{};
-  return std::optional<Recorded>{recorded_at(*rows, 0)};
-}
 
 Result<StoreState> WindowReader::start(Connection& connection, const std::string& epoch,
                                        std::chrono::seconds history,
                                        std::uint64_t replay_bytes_max) {
-  auto newest = find(connection, kNewest, {});
-  if (!newest) return newest.error();
-  auto first = connection.query(
-      "select min(no) from (select no, at, sum(bytes) over (order by no desc) as total"
-      " from ringcast.reader_window where source = 'outbox' and epoch = $1"
-      " and at >= clock_timestamp() - make_interval(secs => $2::float8)) w"
-      " where total <= $3::numeric",
-      Params{}.add(epoch).add(history.count()).add(replay_bytes_max));
-  if (!first) return first.error();
-
+  auto place = place_by_history(connection, epoch, history, replay_bytes_max);
+  if (!place) return place.error();
   epoch_ = epoch;
   ahead_.clear();
   parts_.reset();
   new_statements();
-  cursor_ = newest->value_or(Recorded{});
-  replay_until_ = cursor_.no;
-  if (!first->null(0, 0)) {
-    const std::int64_t no = first->number(0, 0);
-    auto before = find(connection, "no < $1::bigint order by no desc limit 1", Params{}.add(no));
-    if (!before) return before.error();
-    // Without the window just before, nothing is known about offsets below the first one.
-    cursor_ = {.no = no - 1, .n = no == 1 ? 0 : kOffsetsPerWindow};
-    if (before->has_value() && (*before)->no == no - 1) cursor_ = **before;
-  }
+  cursor_ = std::move(place->cursor);
+  replay_until_ = place->replay_until;
   floor_ = cursor_.top();
   return StoreState{.epoch = epoch_, .floor = floor_};
 }
 
 Result<StoreState> WindowReader::resume(Connection& connection, const std::string& epoch) {
   new_statements();
-  const std::int64_t at = cursor_.no;
-  auto newest = find(connection, kNewest, {});
-  if (!newest) return newest.error();
-  auto same = find(connection, "no = $1::bigint", Params{}.add(at));
-  if (!same) return same.error();
-  // A window that is gone while later ones stand was pruned: still the same log.
-  const bool pruned = !same->has_value() && newest->has_value() && (*newest)->no > at;
-  const bool known =
-      at == 0 || (same->has_value() && **same == cursor_) || (pruned && epoch == epoch_);
-  if (known && epoch == epoch_) {
-    ahead_.clear();
-    return StoreState{.epoch = epoch_, .floor = floor_};
-  }
-
-  std::string settled = epoch;
-  if (epoch == epoch_) {
-    auto renewed = renew_epoch(connection, epoch);
-    if (!renewed) return renewed.error();
-    settled = *renewed;
-  }
+  auto again = find_again(connection, cursor_, epoch_, epoch);
+  if (!again) return again.error();
   ahead_.clear();
-  parts_.reset();
-  if (!known) {
-    auto common = find(connection, "epoch <> $1 order by no desc limit 1", Params{}.add(settled));
-    if (!common) return common.error();
-    cursor_ = common->value_or(Recorded{});
+  if (again->epoch != epoch_) {
+    parts_.reset();
+    cursor_ = std::move(again->cursor);
+    epoch_ = std::move(again->epoch);
+    floor_ = cursor_.top();
+    replay_until_ = cursor_.no;
   }
-  log::warning(
-      "the numbering of the outbox begins anew: this is another database than before, or "
-      "an earlier state of it");
-  epoch_ = settled;
-  floor_ = cursor_.top();
-  replay_until_ = cursor_.no;
   return StoreState{.epoch = epoch_, .floor = floor_};
 }
 
@@ -189,29 +121,17 @@ Result<std::optional<std::string>> WindowReader::whole_leaf_scan(Connection& con
 // ---- windows that are recorded ------------------------------------------------------------------
 
 Result<void> WindowReader::load_ahead(Connection& connection) {
-  auto rows = connection.query(
-      fmt::format("{}no > $1::bigint order by no limit {}", kRecordedColumns, kAheadMax),
-      Params{}.add(cursor_.no));
-  if (!rows) return rows.error();
-  for (std::size_t i = 0; i < rows->size(); ++i) ahead_.push_back(recorded_at(*rows, i));
+  auto windows = windows_after(connection, cursor_.no);
+  if (!windows) return windows.error();
+  ahead_.assign(windows->begin(), windows->end());
   behind_ = !ahead_.empty();
   return {};
-}
-
-// A window of another epoch: either that epoch has ended ours, or a daemon that did not know yet
-// recorded it, and its rows are delivered under ours.
-Result<void> WindowReader::check_epoch(Connection& connection, const Recorded& window) {
-  if (window.epoch == epoch_) return {};
-  auto now = current_epoch(connection);
-  if (!now) return now.error();
-  if (*now == epoch_) return {};
-  return Error{Errc::unavailable, "the numbering of the outbox has begun anew"};
 }
 
 Result<Window> WindowReader::read_recorded(Connection& connection, OutboxStore::Read read,
                                            std::uint32_t limit) {
   const Recorded window = ahead_.front();
-  if (auto checked = check_epoch(connection, window); !checked) return checked.error();
+  if (auto checked = check_epoch(connection, window, epoch_); !checked) return checked.error();
   const bool in_parts = parts_ || window.bytes > kPageBytesMax;
   if (in_parts)
     if (auto received = receive_record(connection); !received) return received.error();

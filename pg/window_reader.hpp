@@ -11,6 +11,8 @@
 #include "base/log.hpp"
 #include "pg/connection.hpp"
 #include "pg/leaves.hpp"
+#include "pg/reader.hpp"
+#include "pg/window_log.hpp"
 #include "pg/window_sql.hpp"
 #include "store/outbox_store.hpp"
 
@@ -30,7 +32,7 @@ namespace ringcast::pg {
 //
 // Thread: outbox. Lives as long as the store, over many connections. A window with more payload
 // than kPageBytesMax is given in parts, so that memory stays bounded; its parts have their offsets.
-class WindowReader final {
+class WindowReader final : public Reader {
  public:
   // Payload fetched at once, besides at most one row.
   static constexpr std::uint64_t kPageBytesMax = 1ULL << 20;
@@ -44,38 +46,22 @@ class WindowReader final {
   // Puts the cursor before the first window of `epoch` that is younger than `history`, as long as
   // those that follow hold at most replay_bytes_max. Returns what is recoverable.
   Result<StoreState> start(Connection& connection, const std::string& epoch,
-                           std::chrono::seconds history, std::uint64_t replay_bytes_max);
+                           std::chrono::seconds history, std::uint64_t replay_bytes_max) override;
 
   // On a new connection: goes on behind the cursor if the log still has that window; else makes a
   // new epoch and goes on where the log ends that both have known.
-  Result<StoreState> resume(Connection& connection, const std::string& epoch);
+  Result<StoreState> resume(Connection& connection, const std::string& epoch) override;
 
-  Result<Window> next(Connection& connection, OutboxStore::Read read, std::uint32_t limit);
-  Result<Backlog> unread(Connection& connection);
+  Result<Window> next(Connection& connection, OutboxStore::Read read, std::uint32_t limit) override;
+  Result<Backlog> unread(Connection& connection) override;
 
-  // The line of a plan that reads a whole leaf where an index should be used, if there is one.
-  Result<std::optional<std::string>> whole_leaf_scan(Connection& connection);
+  Result<std::optional<std::string>> whole_leaf_scan(Connection& connection) override;
 
-  [[nodiscard]] bool replaying() const { return cursor_.no < replay_until_; }
-  // Every transaction below has ended as the last look at the table saw it.
-  [[nodiscard]] Xid seen_below() const { return seen_below_; }
+  [[nodiscard]] bool replaying() const override { return cursor_.no < replay_until_; }
+  [[nodiscard]] Xid seen_below() const override { return seen_below_; }
 
  private:
-  // A row of ringcast.reader_window; by default the place before the first, which has seen nothing.
-  struct Recorded {
-    std::int64_t no = 0;
-    std::string epoch = {};
-    std::string from = {};
-    std::string to = "1:1:";
-    std::int64_t id_from = 0;
-    std::int64_t id_to = 0;
-    std::uint64_t n = 0;
-    std::uint64_t bytes = 0;
-    bool more = false;
-
-    [[nodiscard]] Offset top() const { return static_cast<Offset>(no) * kOffsetsPerWindow + n; }
-    bool operator==(const Recorded&) const = default;
-  };
+  using Recorded = RecordedWindow;
   // A window that is given in parts.
   struct Parts {
     std::vector<std::int64_t> ids;
@@ -83,13 +69,8 @@ class WindowReader final {
     std::size_t given = 0;
   };
 
-  static Recorded recorded_at(const Rows& rows, std::size_t row);
-  static Result<std::optional<Recorded>> find(Connection& connection, const std::string& where,
-                                              const Params& params);
-
   Result<void> prepare(Connection& connection);
   Result<void> load_ahead(Connection& connection);
-  Result<void> check_epoch(Connection& connection, const Recorded& window);
   Result<Window> read_recorded(Connection& connection, OutboxStore::Read read, std::uint32_t limit);
   Result<Window> read_whole(Connection& connection, const Recorded& window, OutboxStore::Read read,
                             std::uint32_t limit);

@@ -11,13 +11,6 @@ constexpr std::string_view kFields =
     "id, event_id, kind, version, tenant_id, aggregate_type, aggregate_id, event_type, room, "
     "exclude_user, conflation_key, occurred_at";
 
-// A payload above the limit is not fetched: its size is enough to say why the row fails.
-std::string fields_and_payload(std::string_view limit) {
-  return fmt::format(
-      "{}, octet_length(payload), case when octet_length(payload) <= {}::bigint then payload end",
-      kFields, limit);
-}
-
 std::string for_each_leaf(std::span<const std::string> leaves, std::string_view select_with_leaf) {
   std::string out;
   for (const std::string& leaf : leaves) {
@@ -62,7 +55,7 @@ select (select no from w), (select s::text from cur), q.n, q.bytes,
        (select right_leaves from g), {3}
 from q left join r on exists (select from w) order by id)sql",
       new_rows(leaves, fmt::format("{}, payload", kFields), "$4"), kLeavesAreRight, kInsert,
-      fields_and_payload("$7"));
+      row_columns("$7"));
 }
 
 // Each leaf is cut to what the window can hold, in the order of its index on id: a sort of all that
@@ -99,6 +92,12 @@ std::string recorded_rows_sql(std::span<const std::string> leaves, std::string_v
 
 }  // namespace
 
+std::string row_columns(std::string_view limit) {
+  return fmt::format(
+      "{}, octet_length(payload), case when octet_length(payload) <= {}::bigint then payload end",
+      kFields, limit);
+}
+
 WindowSql window_sql(std::span<const std::string> leaves, std::uint64_t generation) {
   const auto named = [&](std::string_view name, std::string sql) {
     return Statement{fmt::format("{}_{}", name, generation), std::move(sql)};
@@ -110,7 +109,7 @@ WindowSql window_sql(std::span<const std::string> leaves, std::uint64_t generati
                                                          new_rows(leaves, "id + 0 as id", "$1")));
   out.record_backlog = named("record_backlog", record_backlog_sql(leaves));
   out.index = named("index", recorded_rows_sql(leaves, "id, octet_length(payload)"));
-  out.rows = named("rows", recorded_rows_sql(leaves, fields_and_payload("$5")));
+  out.rows = named("rows", recorded_rows_sql(leaves, row_columns("$5")));
   out.unread = named(
       "unread", fmt::format("select count(*), extract(epoch from clock_timestamp() - "
                             "min(created_at))::float8 from ({}) x where not "

@@ -4,15 +4,13 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "message/outbox_row.hpp"
 #include "pg/connection.hpp"
+#include "pg/window_log.hpp"
 
 namespace ringcast::pg {
-
-// Rows a window: the rank of a row takes the lower 13 bits of its offset.
-inline constexpr std::uint32_t kWindowRowsMax = 8'191;
-inline constexpr Offset kOffsetsPerWindow = 8'192;
 
 // The only source that exists; a column, so that a second one needs no new schema.
 inline constexpr const char* kSource = "outbox";
@@ -39,6 +37,10 @@ struct WindowSql {
 
 // `generation` makes the names of the prepared statements differ from those for other leaves.
 [[nodiscard]] WindowSql window_sql(std::span<const std::string> leaves, std::uint64_t generation);
+
+// What read_row() reads. A payload above the limit, a bigint, is not fetched: its size is enough to
+// say why the row fails.
+[[nodiscard]] std::string row_columns(std::string_view limit);
 
 // A row as `record_new` and `rows` give it, its columns beginning with `column`. No offset yet.
 [[nodiscard]] OutboxRow read_row(const Rows& rows, std::size_t row, int column);

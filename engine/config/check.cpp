@@ -51,6 +51,10 @@ void check_store(const Config& config, std::vector<ConfigProblem>& problems) {
       problems.push_back({fmt::format("namespace.{}.history", row.name),
                           "found \"store\" without a store, expected store.url to be set, or "
                           "\"memory\" or \"none\""});
+  if (config.outbox.mode == OutboxMode::status && config.store.url.starts_with("sqlite:"))
+    problems.push_back({"outbox.mode",
+                        "found status with a SQLite store, expected window: there ids follow the "
+                        "commits, and the view ringcast_outbox_status shows the same words"});
   if (config.outbox.unknown_events == UnknownEvents::reject && config.outbox.schemas.empty())
     problems.push_back({"outbox.unknown_events",
                         "found reject without outbox.schemas: every row would fail; expected a "

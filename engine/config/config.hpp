@@ -74,7 +74,10 @@ struct StoreConfig {
 
 enum class UnknownEvents : std::uint8_t { allow, reject };
 
+enum class OutboxMode : std::uint8_t { window, status };
+
 struct OutboxConfig {
+  OutboxMode mode = OutboxMode::window;           // PostgreSQL: how rows are read
   bool continuous = true;                         // false: only /outbox/publish reads
   std::uint32_t batch_max = 1'000;                // rows a window; at most 8,191
   std::uint64_t window_bytes_max = 128ULL << 10;  // rows travel with the record up to here

@@ -32,6 +32,7 @@ constexpr std::string_view kBackends[] = {"automatic", "io_uring", "epoll"};
 constexpr std::string_view kHistories[] = {"none", "memory", "store"};
 constexpr std::string_view kSlowPolicies[] = {"disconnect", "drop_oldest", "latest"};
 constexpr std::string_view kMigrations[] = {"apply", "check", "off"};
+constexpr std::string_view kOutboxModes[] = {"window", "status"};
 constexpr std::string_view kUnknownEvents[] = {"allow", "reject"};
 constexpr std::string_view kLevels[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kFormats[] = {"automatic", "human", "json"};
@@ -122,6 +123,9 @@ constexpr Setting<Config> kSettings[] = {
     {"store", "migrate", choice<in<kStore, &S::migrate>, Config>(kMigrations), kNames,
      "at start: apply brings the schema up to date, check refuses an old one, off trusts it"},
 
+    {"outbox", "mode", choice<in<kOutbox, &O::mode>, Config>(kOutboxModes), kNames,
+     "how PostgreSQL's rows are read: window writes nothing into them; status keeps pending, "
+     "published or failed in the row, which costs two updates a row"},
     {"outbox", "continuous", in<kOutbox, &O::continuous>, kSwitch,
      "read rows as they are committed; false leaves that to POST /outbox/publish"},
     {"outbox", "batch_max", in<kOutbox, &O::batch_max>, {1, 8'191}, "rows of one window"},

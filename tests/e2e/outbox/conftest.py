@@ -4,7 +4,7 @@ import pytest
 from outbox.stores import admin_url, make_store
 from outbox.world import World
 
-KINDS = ("sqlite", "postgres")
+KINDS = ("sqlite", "postgres", "status")
 
 
 def pytest_generate_tests(metafunc):
@@ -15,7 +15,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def store(request, tmp_path):
-    if request.param == "postgres" and not admin_url():
+    if request.param != "sqlite" and not admin_url():
         pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
     return make_store(request.param, tmp_path)
 

@@ -1,4 +1,4 @@
-"""The two stores as a test sees them: made, written to, looked into, dropped and made again.
+"""The stores as a test sees them: made, written to, looked into, dropped and made again.
 
 A store's tables are made by the first daemon that opens it. prepare() adds what the writers'
 application keeps there: the last sequence number of each aggregate."""
@@ -142,6 +142,8 @@ def session_for(url):
 
 
 class Store:
+    config = {}  # of its daemons
+
     def session(self):
         return session_for(self.url)
 
@@ -256,9 +258,27 @@ class PostgresStore(Store):
         session.close()
 
 
+class StatusStore(PostgresStore):
+    """PostgreSQL in status mode; the words for a row are read in the row itself."""
+    kind = "status"
+    config = {"outbox": {"mode": "status"}}
+
+    def positions(self):
+        """id -> [(epoch, offset)], by the rows."""
+        return {str(row): [(epoch, offset)] for row, epoch, offset in self.query(
+            "select o.event_id, w.epoch, o.position from ringcast.outbox o"
+            " join ringcast.reader_window w on w.no = o.position / 8192")}
+
+    def status(self, id):
+        return self.query("select status, reason, error from ringcast.outbox"
+                          " where event_id = %s", (id,))[0]
+
+
 def admin_url():
     return os.environ.get("RINGCAST_TEST_PG")
 
 
 def make_store(kind, folder):
-    return SqliteStore(folder) if kind == "sqlite" else PostgresStore(admin_url())
+    if kind == "sqlite":
+        return SqliteStore(folder)
+    return {"postgres": PostgresStore, "status": StatusStore}[kind](admin_url())

@@ -9,18 +9,18 @@ import psycopg
 import pytest
 
 from outbox.checker import Row
-from outbox.stores import PostgresStore, admin_url, event_id
+from outbox.stores import PostgresStore, StatusStore, admin_url, event_id
 from support.daemon import ROOT
 from support.waiting import wait_until
 
-STORES = ("postgres",)
+STORES = ("postgres", "status")
 CRASHES = 2
 ROWS = 150  # before each crash, more than the disk has by then
 SCRIPT = str(ROOT / "scripts/postgres")
 
 
 @pytest.fixture
-def store():
+def store(request):
     """In a cluster of its own: a crash ends the sessions of every database in it."""
     if not admin_url():
         pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
@@ -28,7 +28,8 @@ def store():
         started = subprocess.run([SCRIPT, "start", folder], capture_output=True, text=True,
                                  check=True)
         try:
-            yield PostgresStore(started.stdout.strip())
+            made = StatusStore if request.param == "status" else PostgresStore
+            yield made(started.stdout.strip())
         finally:
             subprocess.run([SCRIPT, "stop", folder], check=True)
 

@@ -7,7 +7,7 @@ from support.native_client import NativeClient
 from support.waiting import wait_until
 
 # SQLite's rows are read under the lock that deletes them, and offsets have no record of their own.
-STORES = ("postgres",)
+STORES = ("postgres", "status")
 
 
 @pytest.mark.parametrize("kept", [0, 1])

@@ -1,4 +1,4 @@
-"""`ringcast outbox …` on both stores, beside a running daemon and without one."""
+"""`ringcast outbox …` on every store, beside a running daemon and without one."""
 import json
 import pathlib
 import subprocess
@@ -67,7 +67,7 @@ def test_a_dead_letter_is_redriven_once_its_cause_is_mended(world):
     assert {letter["reason"] for letter in letters} == {"too_large"}
     world.crowd.pause(client)
     daemon.stop()
-    daemon.config["outbox"] = {}
+    daemon.config["outbox"] = dict(world.store.config.get("outbox", {}))
     daemon.start()
     daemon.wait_ready()
     world.crowd.resume(client)

@@ -32,7 +32,8 @@ class World:
     def __init__(self, store, folder, config=None):
         self.store = store
         self.folder = pathlib.Path(folder)
-        self.config = merged(merged(CONFIG, {"store": {"url": store.url}}), config)
+        of_store = merged(store.config, {"store": {"url": store.url}})
+        self.config = merged(merged(CONFIG, of_store), config)
         self.daemons = []
         self.crowd = Crowd()
         self.writers = []

@@ -168,6 +168,15 @@ TEST(CheckConfig, RefusesEveryTypeOnlyWhereSomeHaveASchema) {
   EXPECT_EQ(problems_of(config), "");
 }
 
+TEST(CheckConfig, RefusesStatusModeOnSqliteAlone) {
+  Config config = valid();
+  config.outbox.mode = OutboxMode::status;
+  config.store.url = "sqlite:app.db";
+  EXPECT_THAT(problems_of(config), HasSubstr("outbox.mode"));
+  config.store.url = "postgresql://db/app";
+  EXPECT_EQ(problems_of(config), "");
+}
+
 TEST(CheckConfig, WarnsOfEnvelopesNoLaterThanItRefusesThem) {
   Config config = valid();
   config.outbox.envelope_bytes_warn = config.outbox.envelope_bytes_max;

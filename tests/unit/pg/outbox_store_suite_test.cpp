@@ -1,4 +1,4 @@
-// The behaviour that all stores share, on PostgreSQL.
+// The behaviour that all stores share, on PostgreSQL in both modes.
 #include "pg/pg_operator.hpp"
 #include "unit/pg/test_database.hpp"
 #include "unit/store/outbox_operator_suite.hpp"
@@ -33,10 +33,14 @@ class PgWriter final : public OutboxWriter {
 
 class PgBackend final : public StoreBackend {
  public:
+  explicit PgBackend(OutboxMode mode) : mode_(mode) {}
+
   std::unique_ptr<OutboxStore> make_store(const Config& config) override {
     StoreConfig store = config.store;
     store.url = database_.url();
-    return make_pg_store(store, config.outbox, {});
+    OutboxConfig outbox = config.outbox;
+    outbox.mode = mode_;
+    return make_pg_store(store, outbox, {});
   }
   Result<std::unique_ptr<OutboxOperator>> make_operator() override {
     return PgOperator::open(database_.url());
@@ -56,12 +60,19 @@ class PgBackend final : public StoreBackend {
   std::size_t failed_rows() override {
     return std::stoul(Session(database_.url()).value("select count(*) from ringcast.failed"));
   }
+  // In status mode the row itself has to say what the view says.
   std::string status(const std::string& aggregate_id) override {
-    return Session(database_.url())
-        .value(
-            "select status || ' ' || coalesce(reason, '-') || ' ' || attempts from"
-            " ringcast.outbox_status where aggregate_id = '" +
-            aggregate_id + "'");
+    Session session(database_.url());
+    const auto said_by = [&](const std::string& relation) {
+      return session.value(
+          "select status || ' ' || coalesce(reason, '-') || ' ' || attempts from " + relation +
+          " where aggregate_id = '" + aggregate_id + "'");
+    };
+    const std::string status = said_by("ringcast.outbox_status");
+    if (mode_ == OutboxMode::status) {
+      EXPECT_EQ(said_by("ringcast.outbox"), status);
+    }
+    return status;
   }
   void redrive(const std::string& aggregate_id, const std::string& as) override {
     Session(database_.url())
@@ -75,13 +86,19 @@ class PgBackend final : public StoreBackend {
   }
 
  private:
+  OutboxMode mode_;
   TestDatabase database_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Pg, OutboxOperatorSuite, testing::Values([] {
-                           return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>());
-                         }),
-                         [](const auto&) { return std::string("PostgreSQL"); });
+const auto kModes = testing::Values(
+    [] { return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>(OutboxMode::window)); },
+    [] { return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>(OutboxMode::status)); });
+
+std::string mode_name(const testing::TestParamInfo<BackendFactory>& info) {
+  return info.index == 0 ? "PostgreSQL" : "PostgreSQLStatusMode";
+}
+
+INSTANTIATE_TEST_SUITE_P(Pg, OutboxOperatorSuite, kModes, mode_name);
 
 TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {
   TestDatabase database;
@@ -109,10 +126,7 @@ TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {
   EXPECT_GT(overview->daemons[0].lease_seconds, 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Pg, OutboxStoreSuite, testing::Values([] {
-                           return std::unique_ptr<StoreBackend>(std::make_unique<PgBackend>());
-                         }),
-                         [](const auto&) { return std::string("PostgreSQL"); });
+INSTANTIATE_TEST_SUITE_P(Pg, OutboxStoreSuite, kModes, mode_name);
 
 }  // namespace
 }  // namespace ringcast::pg
