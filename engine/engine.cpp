@@ -194,7 +194,10 @@ void Engine::set_reports(Parts& parts) {
     const SourceStatus status = parts.source_status.get();
     switch (status.state) {
       case SourceStatus::State::opening:
-        readiness.reasons.push_back("store is being opened: " + status.detail);
+        readiness.degraded = !status.detail.empty();
+        readiness.reasons.push_back(status.detail.empty() ? "store is being opened"
+                                    : status.refused      ? "store is refused: " + status.detail
+                                                          : "store is away: " + status.detail);
         break;
       case SourceStatus::State::replaying:
         readiness.reasons.push_back("store is being replayed");
@@ -202,7 +205,8 @@ void Engine::set_reports(Parts& parts) {
       case SourceStatus::State::ready:
         break;
       case SourceStatus::State::lost:
-        readiness.reasons.push_back("store is gone: " + status.detail);
+        readiness.degraded = true;
+        readiness.reasons.push_back("store is away: " + status.detail);
         break;
     }
     return readiness;

@@ -126,7 +126,12 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status) {
   metrics.replayed.advance_to(status.replayed);
   metrics.windows.advance_to(status.windows);
   metrics.rows.advance_to(status.rows);
-  metrics.rows_failed.advance_to(status.rows_failed);
+  for (std::size_t i = 0; i < kFailReasons.size(); ++i)
+    metrics.rows_failed[i].advance_to(status.rows_failed[i]);
+  metrics.window_rows.set(status.window_rows);
+  metrics.dead_letters.set(status.trouble.dead);
+  metrics.oldest_transaction_ms.set(
+      static_cast<std::uint64_t>(status.trouble.oldest_transaction.count()));
   metrics.events.advance_to(status.events);
   metrics.appended.advance_to(status.appended);
   metrics.opens.advance_to(status.opens);

@@ -39,9 +39,36 @@ left join ringcast.outbox o on o.id = t.id
 left join ringcast.failed f on f.source = 'outbox' and f.id = o.redrive_of
 on conflict (source, id) do nothing)sql"};
 
-const Statement kNoteDelivered = {"note_delivered",
-                                  "update ringcast.progress set delivered = $1::bigint"
-                                  " where source = 'outbox' and delivered < $1::bigint"};
+const Statement kNoteDelivered = {
+    "note_delivered",
+    "update ringcast.progress set delivered = $1::bigint, starts = 0, begun = 0"
+    " where source = 'outbox' and delivered < $1::bigint"};
+
+const Statement kNoteOnTrial = {"note_on_trial",
+                                "update ringcast.progress set delivered = $1::bigint, begun = 0"
+                                " where source = 'outbox' and delivered < $1::bigint"};
+
+const Statement kBeginTrial = {"begin_trial",
+                               "update ringcast.progress set starts = starts + 1"
+                               " where source = 'outbox' and delivered = $1::bigint"
+                               " returning starts, begun"};
+
+const Statement kBeginRow = {"begin_row",
+                             "update ringcast.progress set begun = begun + 1"
+                             " where source = 'outbox' and delivered = $1::bigint"};
+
+const Statement kTakeBack = {
+    "take_back",
+    "update ringcast.progress set starts = greatest(starts - $2::int, 0),"
+    " begun = greatest(begun - $3::int, 0) where source = 'outbox' and delivered = $1::bigint"};
+
+// Sessions of other roles show their times to members of pg_read_all_stats only.
+const Statement kTrouble = {"trouble", R"sql(
+select (select count(*) from ringcast.failed where source = 'outbox' and state = 2),
+       (select (extract(epoch from clock_timestamp() - min(xact_start)) * 1000)::bigint
+        from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()
+          and backend_type = 'client backend'))sql"};
 
 // A text that PostgreSQL refuses must not keep a failed row, and all that follow, from being noted.
 constexpr std::string_view kUnstorable = "the error text is not valid UTF-8";
@@ -150,6 +177,10 @@ Result<StoreState> PgStore::with_delivered(StoreState state) {
   if (!rows) return rows.error();
   if (rows->empty()) return Error{Errc::validation, "ringcast.progress has lost its row"};
   state.delivered = static_cast<Offset>(rows->number(0, 0));
+  auto poison = connection_->query(
+      "select id from ringcast.failed where source = 'outbox' and reason = 'poison' order by id");
+  if (!poison) return poison.error();
+  for (std::size_t i = 0; i < poison->size(); ++i) state.poison.push_back(poison->number(i, 0));
   return state;
 }
 
@@ -218,6 +249,14 @@ Result<Backlog> PgStore::backlog() {
   return unread;
 }
 
+Result<Trouble> PgStore::trouble() {
+  auto rows = ask(kTrouble, {});
+  if (!rows) return rows.error();
+  Trouble trouble{.dead = static_cast<std::uint64_t>(rows->number(0, 0))};
+  trouble.oldest_transaction = Millis{std::max<std::int64_t>(0, rows->number(0, 1))};
+  return trouble;
+}
+
 // ---- writing ------------------------------------------------------------------------------------
 
 Result<void> PgStore::fail(std::span<const FailedRow> rows) {
@@ -246,6 +285,41 @@ Result<void> PgStore::note_delivered(Offset top) {
   if (auto settled = settle_rows(*connection_, top); !settled) return away(settled.error());
   if (auto done = connection_->execute(kNoteDelivered, Params{}.add(top)); !done)
     return away(done.error());
+  return {};
+}
+
+Result<Rows> PgStore::ask(const Statement& statement, const Params& params) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  auto rows = connection_->execute(statement, params);
+  if (!rows) return away(rows.error());
+  return rows;
+}
+
+Result<void> PgStore::note_on_trial(Offset top) {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  if (auto settled = settle_rows(*connection_, top); !settled) return away(settled.error());
+  auto done = ask(kNoteOnTrial, Params{}.add(top));
+  if (!done) return done.error();
+  return {};
+}
+
+Result<Trial> PgStore::begin_trial(Offset delivered) {
+  auto rows = ask(kBeginTrial, Params{}.add(delivered));
+  if (!rows) return rows.error();
+  if (rows->empty()) return Trial{};
+  return Trial{static_cast<std::uint32_t>(rows->number(0, 0)),
+               static_cast<std::uint32_t>(rows->number(0, 1))};
+}
+
+Result<void> PgStore::begin_row(Offset delivered) {
+  auto done = ask(kBeginRow, Params{}.add(delivered));
+  if (!done) return done.error();
+  return {};
+}
+
+Result<void> PgStore::take_back(Offset delivered, const Trial& counted) {
+  auto done = ask(kTakeBack, Params{}.add(delivered).add(counted.starts).add(counted.begun));
+  if (!done) return done.error();
   return {};
 }
 

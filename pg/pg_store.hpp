@@ -43,9 +43,14 @@ class PgStore : public OutboxStore {
   [[nodiscard]] bool replaying() const override { return reader_->replaying(); }
   Result<void> fail(std::span<const FailedRow> rows) override;
   Result<void> note_delivered(Offset top) override;
+  Result<void> note_on_trial(Offset top) override;
+  Result<Trial> begin_trial(Offset delivered) override;
+  Result<void> begin_row(Offset delivered) override;
+  Result<void> take_back(Offset delivered, const Trial& counted) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
+  Result<Trouble> trouble() override;
   Instant arm(std::vector<pollfd>& fds, Instant now) override;
   bool woke(std::span<const pollfd> fds, Instant now) override;
   [[nodiscard]] std::string describe() const override;
@@ -70,6 +75,7 @@ class PgStore : public OutboxStore {
   Result<std::string> connect();
   Result<void> check_sequence();
   Result<StoreState> with_delivered(StoreState state);
+  Result<Rows> ask(const Statement& statement, const Params& params);
   Error away(Error error);
   void keep_up(Instant now);
   void make_leaves(Instant now);

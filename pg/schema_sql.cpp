@@ -432,15 +432,23 @@ begin
 end $$;
 )sql";
 
+// What Trial in engine/store/outbox_store.hpp says, of the position in the same row.
+constexpr std::string_view kTrial = R"sql(
+alter table ringcast.progress
+  add column starts int not null default 0,
+  add column begun int not null default 0;
+)sql";
+
 }  // namespace
 
 std::span<const SchemaVersion> schema_versions() {
-  static const std::array<SchemaVersion, 5> versions = {{
+  static const std::array<SchemaVersion, 6> versions = {{
       {1, "outbox", kTables},
       {2, "functions", kFunctions},
       {3, "row_limits", kRowLimits},
       {4, "progress", kProgress},
       {5, "status_mode", status_schema_sql()},
+      {6, "trial", kTrial},
   }};
   return versions;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ensure.hpp"
+#include "base/failpoint.hpp"
 #include "pg/window_sql.hpp"
 
 namespace ringcast::pg {
@@ -98,6 +99,7 @@ Result<Window> StatusReader::next(Connection& connection, OutboxStore::Read read
 }
 
 Result<StatusReader::Claim> StatusReader::claim(Connection& connection, std::uint32_t limit) {
+  failpoint("read");
   auto rows = connection.execute(
       kClaim,
       Params{}.add(node_).add(epoch_).add(limit).add(kPageBytesMax).add(payload_bytes_max_));
@@ -115,6 +117,7 @@ Result<StatusReader::Claim> StatusReader::claim(Connection& connection, std::uin
     behind_ = rows->number(0, 9) > cursor_.no;
     return behind_ ? Claim::others : Claim::nothing;
   }
+  failpoint("record");
   RecordedWindow window = recorded_at(*rows, 0);
   own_no_ = window.no;
   behind_ = window.no != cursor_.no + 1;  // then others lie between, and all are loaded in order

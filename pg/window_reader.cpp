@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ensure.hpp"
+#include "base/failpoint.hpp"
 
 namespace ringcast::pg {
 
@@ -267,6 +268,7 @@ Result<std::optional<Window>> WindowReader::record(Connection& connection, std::
 Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
                                                        std::uint32_t limit) {
   const std::int64_t no = cursor_.no + 1;
+  failpoint("read");
   auto rows = connection.execute(sql_.record_new, Params{}
                                                       .add(kSource)
                                                       .add(no)
@@ -308,6 +310,7 @@ Result<std::optional<Window>> WindowReader::record_new(Connection& connection,
     out.rows.push_back(read_row(*rows, i, 5));
     out.rows.back().offset = static_cast<Offset>(no) * kOffsetsPerWindow + i + 1;
   }
+  failpoint("record");
   if (no != own_last_ + 1) own_first_ = no;
   own_last_ = no;
   move_behind({.no = no,
@@ -338,6 +341,7 @@ Result<std::int64_t> WindowReader::backlog_start(Connection& connection) {
 Result<std::optional<Window>> WindowReader::record_backlog(Connection& connection,
                                                            const Recorded& after,
                                                            std::uint32_t limit) {
+  failpoint("read");
   auto rows = connection.execute(sql_.record_backlog, backlog_params(after, limit));
   if (!rows) return after_failure(connection, rows.error());
   recorded_own(*rows, after);
@@ -373,6 +377,7 @@ void WindowReader::recorded_own(const Rows& rows, const Recorded& after) {
                   .n = static_cast<std::uint64_t>(rows.number(0, 3)),
                   .bytes = static_cast<std::uint64_t>(rows.number(0, 4)),
                   .more = rows.flag(0, 5)};
+  failpoint("record");
   if (window.no != own_last_ + 1) own_first_ = window.no;
   own_last_ = window.no;
   ahead_.push_back(std::move(window));

@@ -1,6 +1,7 @@
 // From an event to slices in SendQueues: it waits in its channel for the end of the tick.
 #include <algorithm>
 
+#include "base/failpoint.hpp"
 #include "hub/audience.hpp"
 
 namespace ringcast {
@@ -63,6 +64,7 @@ void Audience::record_delays(const Channel& channel, WallTime wall) {
 
 void Audience::flush_room(Channel& channel) {
   if (channel.pending.empty()) return;
+  failpoint("deliver");
   mark_excluded(channel);
   for (std::size_t e = 0; e < kEncodings; ++e) {
     if (channel.per_encoding[e] == 0) continue;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/failpoint.hpp"
 #include "message/names.hpp"
 
 namespace ringcast {
@@ -112,6 +113,7 @@ Home::Published Home::publish_stored(StoredMail& mail, Instant now) {
     return Published::done;
   }
   if (!has_places(room, now)) return Published::busy;
+  failpoint("publish", mail.event->data);
   fan_out(room, mail.event);
   room.last = mail.event->offset;
   room.history.push(std::move(mail.event), now);

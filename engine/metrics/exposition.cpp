@@ -103,8 +103,6 @@ using O = SourceMetrics;
 constexpr Row<O, Counter> kSourceCounters[] = {
     {"ringcast_outbox_windows_total", "Windows of outbox rows delivered.", &O::windows},
     {"ringcast_outbox_rows_total", "Outbox rows read.", &O::rows},
-    {"ringcast_outbox_rows_failed_total", "Outbox rows that can not be delivered.",
-     &O::rows_failed},
     {"ringcast_outbox_events_total", "Events made from outbox rows.", &O::events},
     {"ringcast_outbox_replayed_total", "Rows replayed at start.", &O::replayed},
     {"ringcast_outbox_appended_total", "Rows written for publishers.", &O::appended},
@@ -222,6 +220,17 @@ void add_source(std::vector<MetricFamily>& families, const SourceMetrics& source
   add_gauge(families, "ringcast_outbox_lag_seconds",
             "Age of the oldest row that was found and is not with the shards yet.",
             lag_seconds(source));
+  add_gauge(families, "ringcast_outbox_window_rows", "Rows of the last window that had any.",
+            static_cast<double>(source.window_rows.value()));
+  add_gauge(families, "ringcast_outbox_dead_letters", "Failed rows that wait for an operator.",
+            static_cast<double>(source.dead_letters.value()));
+  add_gauge(families, "ringcast_outbox_oldest_transaction_seconds",
+            "Age of the transaction of the database that is open longest.",
+            static_cast<double>(source.oldest_transaction_ms.value()) / 1e3);
+  for (std::size_t i = 0; i < kFailReasons.size(); ++i)
+    add_counter(families, "ringcast_outbox_rows_failed_total",
+                "Outbox rows that can not be delivered, by reason.",
+                static_cast<double>(source.rows_failed[i].value()), "reason", kFailReasons[i]);
   for (const auto& row : kSourceCounters)
     add_counter(families, row.name, row.help, static_cast<double>((source.*row.field).value()),
                 row.label, row.value);

@@ -177,6 +177,7 @@ void HttpPeer::healthz(Connection& connection, const wire::HttpRequest&) {
 void HttpPeer::readyz(Connection& connection, const wire::HttpRequest&) {
   const Readiness readiness = connections_.services().readiness();
   std::string json = readiness.reasons.empty() ? R"({"status":"ready","reasons":[)"
+                     : readiness.degraded      ? R"({"status":"degraded","reasons":[)"
                                                : R"({"status":"not ready","reasons":[)";
   for (std::size_t i = 0; i < readiness.reasons.size(); ++i) {
     if (i != 0) json += ',';

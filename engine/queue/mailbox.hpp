@@ -74,6 +74,11 @@ class Mailbox final {
       return waiting >= lane_->credits_max ? 0 : lane_->credits_max - waiting;
     }
 
+    // Whether everything that was sent has been handled, also what the handler refused first.
+    [[nodiscard]] bool all_taken() const {
+      return lane_->taken.load(std::memory_order_acquire) == lane_->sent;
+    }
+
     // Queues it; false, and `item` is untouched, when no place is free. Wakes nobody: wake() does,
     // once per bulk.
     [[nodiscard]] bool try_send(T&& item) {

@@ -30,11 +30,24 @@ struct StoreState {
   Epoch epoch;           // random, made with the database, renewed by restore, failover, rebase
   Offset floor = 0;      // positions >= floor can be recovered once the replay is over
   Offset delivered = 0;  // what note_delivered() was told last, by any daemon
+  std::vector<std::int64_t> poison{};  // ids of rows that are never to be delivered again
 };
 
 struct Backlog {
   std::uint64_t rows = 0;  // committed and not yet read by this daemon
   std::optional<double> oldest_seconds;
+};
+
+// What is known of daemons that ended without having noted a position behind the last one.
+struct Trial {
+  std::uint32_t starts = 0;  // of daemons that found recorded rows behind it, this one included
+  std::uint32_t begun = 0;   // how often the first row behind it was begun alone
+};
+
+// What somebody should look at.
+struct Trouble {
+  std::uint64_t dead = 0;        // failed rows that nobody has redriven or dropped
+  Millis oldest_transaction{0};  // how long one has been open on this database; 0: none is seen
 };
 
 // Thread: outbox. One object a daemon, made by wiring, used by store/source.hpp alone. Calls block,
@@ -75,12 +88,25 @@ class OutboxStore {
   // now do its rows stop being pending for the application. Never goes back.
   virtual Result<void> note_delivered(Offset top) = 0;
 
+  // As note_delivered(), but the starts that are counted go on counting: there is more to try.
+  virtual Result<void> note_on_trial(Offset top) = 0;
+
+  // Counts a start, if `delivered` is still the position noted last; else nothing is on trial.
+  virtual Result<Trial> begin_trial(Offset delivered) = 0;
+
+  // Counts, durably, that the first row behind `delivered` is begun, if that is still the position.
+  virtual Result<void> begin_row(Offset delivered) = 0;
+
+  // A daemon ends in order: what it has counted behind `delivered` is taken back.
+  virtual Result<void> take_back(Offset delivered, const Trial& counted) = 0;
+
   // One transaction for all of them; an outcome each, in order. CONFLICT: the same key, other
   // bytes.
   virtual Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) = 0;
 
   virtual Result<bool> is_recorded(Offset offset) = 0;
   virtual Result<Backlog> backlog() = 0;
+  virtual Result<Trouble> trouble() = 0;
 
   // Sleeping. arm() says what to poll for (appended to `fds`) and until when at the latest; after
   // poll() returned, woke() looks at the answers and says whether next() is worth a call.

@@ -42,6 +42,12 @@ std::size_t ShardOutlets::flush() {
   return sent;
 }
 
+bool ShardOutlets::all_taken() const {
+  return std::all_of(lines_.begin(), lines_.end(), [](const Line& line) {
+    return line.waiting.empty() && line.sender.all_taken();
+  });
+}
+
 bool ShardOutlets::waiting() const {
   return std::any_of(lines_.begin(), lines_.end(),
                      [](const Line& line) { return !line.waiting.empty(); });

@@ -35,6 +35,7 @@ class ShardOutlets final {
   // the number sent.
   std::size_t flush();
   [[nodiscard]] bool waiting() const;
+  [[nodiscard]] bool all_taken() const;  // everything queued has been handled by its shard
 
  private:
   struct Line {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/ensure.hpp"
+#include "base/failpoint.hpp"
 #include "message/home_shard.hpp"
 
 namespace ringcast {
@@ -44,6 +45,12 @@ bool is_in_store(const Config& config, std::string_view room) {
   return namespace_for(config, room).history == HistoryKind::store;
 }
 
+std::size_t index_of_reason(std::string_view reason) {
+  const auto* found = std::find(kFailReasons.begin(), kFailReasons.end(), reason);
+  ensure(found != kFailReasons.end(), "a reason that kFailReasons has");
+  return static_cast<std::size_t>(found - kFailReasons.begin());
+}
+
 }  // namespace
 
 Source::Source(SourceParts parts)
@@ -64,14 +71,20 @@ void Source::run() {
     answer_is_recorded();
     if (outlets_.flush() != 0) credit_wait_ = Nanos{0};
     if (!open_) refuse_read_now({Errc::unavailable, status_.detail});
-    if (!outlets_.waiting() && wants_to_read()) read();
+    if (on_trial_)
+      advance_trial();
+    else if (!outlets_.waiting() && wants_to_read())
+      read();
     outlets_.flush();
     write_failed();
     note_delivered();
+    look_for_trouble();
     note_lag();
     if (std::exchange(changed_, false) && parts_.report) parts_.report(status_);
-    if (!stopping_ && (outlets_.waiting() || !wants_to_read())) sleep();
+    const bool hands_over = on_trial_ && on_trial_->step == OnTrial::Step::hand_over;
+    if (!stopping_ && (outlets_.waiting() || !(hands_over ? open_ : wants_to_read()))) sleep();
   }
+  leave_trial();
   refuse_all({Errc::unavailable, "store: the server stops"});
   parts_.store.reset();
 }
@@ -105,65 +118,12 @@ void Source::take(SourceMail&& mail) {
   }
 }
 
-void Source::publish_answer(const ReplyTo& reply_to, std::string room, Result<Appended> outcome) {
-  outlets_.answer(reply_to.connection.shard,
-                  PublishedMail{reply_to, std::move(room), std::move(outcome)});
-}
-
-void Source::answer_appends() {
-  if (appends_.empty()) return;
-  std::vector<AppendMail> good;
-  for (AppendMail& question : std::exchange(appends_, {})) {
-    Result<void> checked;
-    if (!open_)
-      checked = {Errc::unavailable, status_.detail};
-    else
-      checked = check_append(question.row);
-    if (checked)
-      good.push_back(std::move(question));
-    else
-      publish_answer(question.reply_to, std::move(question.row.room), checked.error());
-  }
-  if (!good.empty()) append(good);
-}
-
 Result<void> Source::check_append(const PlainRow& row) {
   if (auto checked = check_plain_row(row, limits_); !checked) return checked;
   if (const std::string room = room_of(row); !is_in_store(parts_.config, room))
     return not_in_store(parts_.config, room);
   if (row.envelope) return parts_.schemas.check(row.event_type, *row.data);
   return {};
-}
-
-void Source::append(std::vector<AppendMail>& good) {
-  std::vector<PlainRow> rows;
-  rows.reserve(good.size());
-  for (AppendMail& question : good) rows.push_back(std::move(question.row));
-  auto outcomes = parts_.store->append(rows);
-  ensure(!outcomes || outcomes->size() == rows.size(), "the store answered another number of rows");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    Result<Appended> outcome = outcomes ? std::move(outcomes.value()[i])
-                                        : Error{Errc::unavailable, outcomes.error().detail};
-    if (outcome) ++status_.appended;
-    publish_answer(good[i].reply_to, std::move(rows[i].room), std::move(outcome));
-  }
-  if (outcomes)
-    read_wanted_ = record_wanted_ = changed_ = true;
-  else if (outcomes.error().code == Errc::unavailable)
-    lost(outcomes.error());
-}
-
-void Source::answer_is_recorded() {
-  for (IsRecordedMail& question : std::exchange(asked_, {})) {
-    Result<bool> recorded = false;
-    if (!open_) {
-      recorded = {Errc::unavailable, status_.detail};
-    } else if (question.position.epoch == status_.epoch) {
-      recorded = parts_.store->is_recorded(question.position.offset);
-      if (!recorded && recorded.error().code == Errc::unavailable) lost(recorded.error());
-    }
-    outlets_.answer(question.home, RecordedMail{std::move(question.position), std::move(recorded)});
-  }
 }
 
 // One window each; called only when the shards have taken everything before.
@@ -189,20 +149,6 @@ void Source::answer_read_now() {
                   ReadNowAnswerMail{question.reply_to, std::move(outcome)});
 }
 
-void Source::refuse_read_now(const Error& why) {
-  for (const ReadNowMail& question : std::exchange(read_now_, {}))
-    outlets_.answer(question.reply_to.connection.shard, ReadNowAnswerMail{question.reply_to, why});
-}
-
-void Source::refuse_all(const Error& why) {
-  for (AppendMail& question : std::exchange(appends_, {}))
-    publish_answer(question.reply_to, std::move(question.row.room), why);
-  for (IsRecordedMail& question : std::exchange(asked_, {}))
-    outlets_.answer(question.home, RecordedMail{std::move(question.position), why});
-  refuse_read_now(why);
-  outlets_.flush();
-}
-
 // ---- the store ----------------------------------------------------------------------------------
 
 void Source::open_store() {
@@ -216,6 +162,7 @@ void Source::open_store() {
   }
   ++status_.open_failures;
   status_.detail = state.error().detail;
+  status_.refused = state.error().code != Errc::unavailable;
   log::warning(warn_limiter_, "{} can not be opened: {}", status_.store, status_.detail);
   // Full jitter: daemons that lost one database together must not come back together.
   const Millis most = std::min(kRetryMax, kRetryMin * (std::int64_t{1} << std::min(attempts_, 7U)));
@@ -230,12 +177,16 @@ void Source::opened(StoreState state) {
   read_wanted_ = true;
   ++status_.opens;
   status_.detail.clear();
+  status_.refused = false;
+  poison_ = std::move(state.poison);
   status_.store = parts_.store->describe();  // a server's name is known only now
   log::info("{} is open, epoch {}", status_.store, state.epoch);
   noted_ = state.delivered;
   to_note_.reset();
   if (status_.epoch != state.epoch) {
     ready_ = false;
+    on_trial_.reset();
+    trial_.reset();
     status_.epoch = state.epoch;
     status_.top = floor_ = state.floor;
     outlets_.queue_for_all(StoreStateMail{state.epoch, state.floor, state.floor, false});
@@ -264,7 +215,7 @@ std::uint32_t Source::window_rows_max() const {
 }
 
 bool Source::wants_to_read() const {
-  return open_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_ &&
+  return open_ && !on_trial_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_ &&
          failed_.size() < kFailedMax;
 }
 
@@ -277,17 +228,22 @@ void Source::read() {
   const auto read = parts_.config.outbox.continuous ? OutboxStore::Read::record_on
                     : record_wanted_                ? OutboxStore::Read::record
                                                     : OutboxStore::Read::recorded_only;
-  const auto window = next(read, window_rows_max());
+  auto window = next(read, window_rows_max());
   if (!window) return;
-  const bool moved = !window->rows.empty() || window->top > status_.top;
-  const Delivered delivered = deliver(*window);
+  if (replays && goes_on_trial(*window))
+    on_trial_.emplace().window = std::move(*window);
+  else
+    read_on(*window, deliver(*window), replays);
+}
+
+void Source::read_on(const Window& window, const Delivered& delivered, bool replays) {
   if (replays)
-    status_.replayed += window->rows.size();
+    status_.replayed += window.rows.size();
   else if (delivered.oldest)
     status_.behind_since = delivered.oldest;
-  if (!moved || (window->ours && !window->more)) record_wanted_ = false;
-  read_wanted_ = moved && (window->more || record_wanted_ || parts_.store->replaying());
-  if (!ready_ && (!moved || !parts_.store->replaying())) announce_replayed();
+  if (!delivered.moved || (window.ours && !window.more)) record_wanted_ = false;
+  read_wanted_ = delivered.moved && (window.more || record_wanted_ || parts_.store->replaying());
+  if (!ready_ && (!delivered.moved || !parts_.store->replaying())) announce_replayed();
 }
 
 std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) {
@@ -314,19 +270,32 @@ Source::Delivered Source::deliver(const Window& window) {
   std::size_t count = 0;
   for (const OutboxRow& row : window.rows) {
     if (++count % kRowsBetweenLooks == 0) parts_.store->take_ahead();
-    auto failed = deliver(row, delivered);
-    if (!failed) {
-      ++delivered.good;
-      continue;
-    }
-    ++delivered.failed;
-    log::warning(failed_limiter_, "outbox: row {} failed, {}: {}", failed->id, failed->reason,
-                 failed->error);
-    failed_.push_back(*std::move(failed));
+    deliver_row(row, delivered);
   }
+  end_window(window, delivered);
+  return delivered;
+}
+
+void Source::deliver_row(const OutboxRow& row, Delivered& delivered) {
+  auto failed = deliver(row, delivered);
+  if (!failed) {
+    ++delivered.good;
+    return;
+  }
+  ++delivered.failed;
+  ++status_.rows_failed[index_of_reason(failed->reason)];
+  log::warning(failed_limiter_, "outbox: row {} failed, {}: {}", failed->id, failed->reason,
+               failed->error);
+  failed_.push_back(*std::move(failed));
+}
+
+void Source::end_window(const Window& window, Delivered& delivered) {
+  delivered.moved = !window.rows.empty() || window.top > status_.top;
   status_.rows += window.rows.size();
-  status_.rows_failed += delivered.failed;
-  if (!window.rows.empty()) ++status_.windows;
+  if (!window.rows.empty()) {
+    ++status_.windows;
+    status_.window_rows = window.rows.size();
+  }
   if (window.top > status_.top) {
     status_.top = window.top;
     outlets_.queue_for_all(StorePositionMail{window.top});
@@ -336,10 +305,13 @@ Source::Delivered Source::deliver(const Window& window) {
     floor_ = window.top;
     outlets_.queue_for_all(StoreStateMail{status_.epoch, floor_, status_.top, ready_});
   }
-  return delivered;
 }
 
 std::optional<FailedRow> Source::deliver(const OutboxRow& row, Delivered& delivered) {
+  if (is_poison(row.id))
+    return FailedRow{row.id, row.event_id ? row.event_id->text() : "", "poison",
+                     "daemons ended while they delivered this row alone"};
+  failpoint("hand_over", row.payload);
   auto judged = events_of(row, limits_);
   if (auto* failed = std::get_if<FailedRow>(&judged)) return std::move(*failed);
   RowEvents& out = std::get<RowEvents>(judged);
@@ -384,6 +356,7 @@ void Source::write_failed() {
   const auto written = parts_.store->fail(failed_);
   if (written) {
     failed_.clear();
+    trouble_at_ = now();
     return;
   }
   failed_retry_at_ = now() + kFailedRetry;
@@ -391,13 +364,14 @@ void Source::write_failed() {
 }
 
 void Source::note_delivered() {
-  if (!open_) return;
+  if (!open_ || trial_) return;
   if (!to_note_) {
     if (status_.top <= noted_ || outlets_.waiting() || !failed_.empty()) return;
     to_note_ = status_.top;
     note_at_ = now() + kNoteAfter;
   }
   if (now() < note_at_) return;
+  failpoint("settle");
   const auto noted = parts_.store->note_delivered(*to_note_);
   if (noted) {
     noted_ = *std::exchange(to_note_, std::nullopt);
@@ -407,12 +381,25 @@ void Source::note_delivered() {
   if (noted.error().code == Errc::unavailable) lost(noted.error());
 }
 
+// Without a wake-up of its own: a store that sleeps polls often enough.
+void Source::look_for_trouble() {
+  if (!open_ || now() < trouble_at_) return;
+  trouble_at_ = now() + kTroubleEvery;
+  const auto trouble = parts_.store->trouble();
+  if (trouble) {
+    status_.trouble = *trouble;
+    changed_ = true;
+  } else if (trouble.error().code == Errc::unavailable) {
+    lost(trouble.error());
+  }
+}
+
 // ---- sleep --------------------------------------------------------------------------------------
 
 void Source::sleep() {
   std::vector<pollfd> fds{{parts_.wakeup.fd(), POLLIN, 0}};
   const Instant from = now();
-  const bool blocked = outlets_.waiting();
+  const bool blocked = outlets_.waiting() || (open_ && on_trial_);
   const bool armed = open_ && !blocked;
   Instant until = retry_at_;
   if (blocked) {

@@ -1,6 +1,7 @@
 // The outbox thread: from the store's windows to the shards, and the questions of the shards to it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "config/config.hpp"
 #include "message/envelope.hpp"
 #include "message/mail.hpp"
+#include "metrics/source_metrics.hpp"
 #include "queue/mailbox.hpp"
 #include "queue/wakeup.hpp"
 #include "store/event_schemas.hpp"
@@ -26,8 +28,9 @@ namespace ringcast {
 struct SourceStatus {
   enum class State : std::uint8_t { opening, replaying, ready, lost };
   State state = State::opening;
-  std::string store;   // which store, without secrets
-  std::string detail;  // why it is not open; empty while it is
+  std::string store;     // which store, without secrets
+  std::string detail;    // why it is not open; empty while it is
+  bool refused = false;  // it was reached, and is not as it has to be
   Epoch epoch;
   Offset top = 0;  // handed over up to here
   // By the time of the oldest row that is not handed over yet, as far as it is known; none: the
@@ -37,13 +40,15 @@ struct SourceStatus {
   std::uint64_t polls_full = 0;
   std::uint64_t replayed = 0;  // of `rows`, those that were recorded before the store was opened
   std::uint64_t windows = 0;
+  std::uint64_t window_rows = 0;  // of the last window that had any
   std::uint64_t rows = 0;
   std::uint64_t events = 0;
-  std::uint64_t rows_failed = 0;
+  std::array<std::uint64_t, kFailReasons.size()> rows_failed{};  // by the index of the reason
   std::uint64_t rows_above_warn = 0;
   std::uint64_t appended = 0;
   std::uint64_t opens = 0;
   std::uint64_t open_failures = 0;
+  Trouble trouble;   // as of the last look, at most one in kTroubleEvery
   Nanos blocked{0};  // waited for credits of a shard
 };
 
@@ -75,6 +80,9 @@ class Source final {
   static constexpr std::size_t kReadNowMax = 64;       // waiting ones; beyond: UNAVAILABLE
   static constexpr std::size_t kFailedMax = 10'000;    // waiting to be written; beyond: no reading
   static constexpr Millis kNoteAfter{1'000};
+  static constexpr Millis kTroubleEvery{15'000};
+  static constexpr std::uint32_t kStartsMax = 1;  // by windows; beyond: row by row
+  static constexpr std::uint32_t kBegunMax = 3;   // a row that was begun so often is poison
 
   explicit Source(SourceParts parts);
   void run();
@@ -101,14 +109,29 @@ class Source final {
   struct Delivered {
     std::uint64_t good = 0;
     std::uint64_t failed = 0;
+    bool moved = false;  // there was something
     std::optional<WallTime> oldest{};
   };
   Delivered deliver(const Window& window);
+  void deliver_row(const OutboxRow& row, Delivered& delivered);
+  void end_window(const Window& window, Delivered& delivered);
+  void read_on(const Window& window, const Delivered& delivered, bool replays);
   std::optional<FailedRow> deliver(const OutboxRow& row, Delivered& delivered);
   void note_lag();
   void announce_replayed();
   void write_failed();
   void note_delivered();
+  void look_for_trouble();
+
+  // source_trial.cpp: how it gets past a row that ends the process.
+  [[nodiscard]] bool goes_on_trial(const Window& window);
+  void advance_trial();
+  bool begin_alone(const OutboxRow& row);
+  void hand_over_next();
+  void ask_shards();
+  bool note_trial();
+  [[nodiscard]] bool is_poison(std::int64_t id) const;
+  void leave_trial();
   [[nodiscard]] std::uint32_t window_rows_max() const;
 
   void sleep();
@@ -137,12 +160,28 @@ class Source final {
   Offset noted_ = 0;               // delivered, as the store knows it
   std::optional<Offset> to_note_;  // handed over kNoteAfter before note_at_
   Instant note_at_{};
+  Instant trouble_at_{};
   std::minstd_rand random_;
   log::Limiter warn_limiter_;
   log::Limiter failed_limiter_;
 
   std::vector<AppendMail> appends_;
   std::vector<IsRecordedMail> asked_;
+  // A window of rows that were recorded before the start and not noted as delivered.
+  struct OnTrial {
+    enum class Step : std::uint8_t { hand_over, deliver, note };
+    Window window;
+    Delivered delivered;
+    Step step = Step::hand_over;
+    std::size_t next = 0;    // row to be handed over
+    unsigned asks_left = 0;  // of the shards, until what they have is delivered
+    bool row_begun = false;  // counted by begin_row()
+  };
+  std::optional<OnTrial> on_trial_;
+  std::optional<Trial> trial_;  // counted by this daemon and not over
+  bool start_counted_ = false;
+  std::uint64_t rows_alone_ = 0;      // so many are still handed over one by one
+  std::vector<std::int64_t> poison_;  // sorted
   std::deque<ReadNowMail> read_now_;
   std::vector<FailedRow> failed_;
 };

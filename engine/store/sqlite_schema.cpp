@@ -146,7 +146,13 @@ select o.id, o.event_id, o.tenant_id, o.aggregate_type, o.aggregate_id, o.event_
 from ringcast_outbox o left join ringcast_failed f on f.id = o.id;
 )sql";
 
-constexpr const char* kVersions[] = {kVersion1, kVersion2, kVersion3};
+// What Trial in outbox_store.hpp says, of the position in the same row.
+constexpr const char* kVersion4 = R"sql(
+alter table ringcast_progress add column starts integer not null default 0;
+alter table ringcast_progress add column begun integer not null default 0;
+)sql";
+
+constexpr const char* kVersions[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 static_assert(std::size(kVersions) == kSqliteSchemaVersion);
 
 Result<bool> has_meta(SqliteConnection& connection) {
@@ -202,7 +208,7 @@ Result<Epoch> write_new_epoch(SqliteConnection& connection) {
       "  where id > (select coalesce(max(id), 0) from ringcast_outbox);"
       "delete from ringcast_publish_key"
       "  where outbox_id > (select coalesce(max(id), 0) from ringcast_outbox);"
-      "update ringcast_progress set delivered = min(delivered,"
+      "update ringcast_progress set starts = 0, begun = 0, delivered = min(delivered,"
       "  (select coalesce(max(id), 0) from ringcast_outbox));");
   if (!forgotten) return forgotten.error();
   return epoch;

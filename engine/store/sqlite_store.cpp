@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/failpoint.hpp"
 #include "base/log.hpp"
 #include "message/timestamp.hpp"
 
@@ -319,10 +320,13 @@ Result<void> SqliteStore::read_window(Window& window, Read read, std::uint32_t l
   if (!recorded) return recorded.error();
   const bool records = may_record && cursor_ >= *recorded;
   if (auto rows = read_rows(window, records ? kOffsetMax : *recorded, limit); !rows) return rows;
+  failpoint("read");
   window.ours = records || *recorded == kOffsetMax;
   if (records && !window.rows.empty())
     if (auto marked = record(window.top); !marked) return marked;
-  return transaction->commit();
+  if (auto committed = transaction->commit(); !committed) return committed;
+  if (!window.rows.empty()) failpoint("record");
+  return {};
 }
 
 Result<void> SqliteStore::read_rows(Window& window, Offset up_to, std::uint32_t limit) {
@@ -385,7 +389,16 @@ Result<StoreState> SqliteStore::with_delivered() {
   const auto delivered = delivered_up_to();
   if (!delivered) return lost_unless_busy(delivered.error());
   state_.delivered = *delivered;
-  return state_;
+  auto poison = open_->connection.prepare(
+      "select id from ringcast_failed where reason = 'poison' order by id");
+  if (!poison) return lost(poison.error().detail);
+  state_.poison.clear();
+  for (;;) {
+    const auto stepped = poison->step();
+    if (!stepped) return lost_unless_busy(stepped.error());
+    if (*stepped == SqliteStatement::Step::done) return state_;
+    state_.poison.push_back(poison->integer(0));
+  }
 }
 
 Result<Offset> SqliteStore::delivered_up_to() {
@@ -395,15 +408,59 @@ Result<Offset> SqliteStore::delivered_up_to() {
 }
 
 Result<void> SqliteStore::note_delivered(Offset top) {
+  return note(top,
+              "update ringcast_progress set delivered = ?1, starts = 0, begun = 0"
+              " where delivered < ?1");
+}
+
+Result<void> SqliteStore::note_on_trial(Offset top) {
+  return note(top, "update ringcast_progress set delivered = ?1, begun = 0 where delivered < ?1");
+}
+
+Result<void> SqliteStore::note(Offset top, std::string_view sql) {
   const auto noted = delivered_up_to();
   if (!noted) return lost_unless_busy(noted.error());
   // Each write wakes every other daemon on this file, so the first one does it for all.
   if (*noted >= top) return {};
-  auto note =
-      open_->connection.prepare("update ringcast_progress set delivered = ?1 where delivered < ?1");
+  auto note = open_->connection.prepare(sql);
   if (!note) return lost(note.error().detail);
   if (auto run = note->bind(1, static_cast<std::int64_t>(top)).run(); !run)
     return lost_unless_busy(run.error());
+  return {};
+}
+
+Result<Trial> SqliteStore::begin_trial(Offset delivered) {
+  auto count = open_->connection.prepare(
+      "update ringcast_progress set starts = starts + 1 where delivered = ?1"
+      " returning starts, begun");
+  if (!count) return lost(count.error().detail);
+  Trial trial;
+  for (count->bind(1, static_cast<std::int64_t>(delivered));;) {
+    const auto stepped = count->step();
+    if (!stepped) return lost_unless_busy(stepped.error());
+    if (*stepped == SqliteStatement::Step::done) return trial;
+    trial = {static_cast<std::uint32_t>(count->integer(0)),
+             static_cast<std::uint32_t>(count->integer(1))};
+  }
+}
+
+Result<void> SqliteStore::begin_row(Offset delivered) {
+  auto count = open_->connection.prepare(
+      "update ringcast_progress set begun = begun + 1 where delivered = ?1");
+  if (!count) return lost(count.error().detail);
+  if (auto run = count->bind(1, static_cast<std::int64_t>(delivered)).run(); !run)
+    return lost_unless_busy(run.error());
+  return {};
+}
+
+Result<void> SqliteStore::take_back(Offset delivered, const Trial& counted) {
+  auto take = open_->connection.prepare(
+      "update ringcast_progress set starts = max(starts - ?2, 0), begun = max(begun - ?3, 0)"
+      " where delivered = ?1");
+  if (!take) return lost(take.error().detail);
+  take->bind(1, static_cast<std::int64_t>(delivered));
+  take->bind(2, std::int64_t{counted.starts}).bind(3, std::int64_t{counted.begun});
+  if (auto run = take->run(); !run) return lost_unless_busy(run.error());
   return {};
 }
 
@@ -436,6 +493,14 @@ Result<Backlog> SqliteStore::backlog() {
     backlog.oldest_seconds =
         static_cast<double>(std::max(std::int64_t{0}, count->integer(1))) / 1'000.0;
   return backlog;
+}
+
+// Who else has a transaction open SQLite does not tell.
+Result<Trouble> SqliteStore::trouble() {
+  const auto dead =
+      open_->connection.query_integer("select count(*) from ringcast_failed where state = 2");
+  if (!dead) return lost_unless_busy(dead.error());
+  return Trouble{.dead = static_cast<std::uint64_t>(*dead)};
 }
 
 // Changes with each commit of another connection. None: it can not be read, so next() will say why.

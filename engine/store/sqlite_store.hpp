@@ -41,9 +41,14 @@ class SqliteStore final : public OutboxStore {
   [[nodiscard]] bool replaying() const override;
   Result<void> fail(std::span<const FailedRow> rows) override;
   Result<void> note_delivered(Offset top) override;
+  Result<void> note_on_trial(Offset top) override;
+  Result<Trial> begin_trial(Offset delivered) override;
+  Result<void> begin_row(Offset delivered) override;
+  Result<void> take_back(Offset delivered, const Trial& counted) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
+  Result<Trouble> trouble() override;
   Instant arm(std::vector<pollfd>& fds, Instant now) override;
   bool woke(std::span<const pollfd> fds, Instant now) override;
   [[nodiscard]] std::string describe() const override;
@@ -74,6 +79,7 @@ class SqliteStore final : public OutboxStore {
   Result<void> read_rows(Window& window, Offset up_to, std::uint32_t limit);
   Result<Offset> recorded_up_to();
   Result<Offset> delivered_up_to();
+  Result<void> note(Offset top, std::string_view sql);
   Result<StoreState> with_delivered();
   Result<Offset> top_id();
   Result<void> record(Offset top);

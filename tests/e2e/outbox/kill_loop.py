@@ -1,10 +1,11 @@
-"""kill -9 of daemons at random moments under traffic; they start again at once, on the same port
-and store.
+"""Daemons end at random moments under traffic, by kill -9 or of themselves at a step of a row's way
+(support/failpoints.py); they start again at once, on the same port and store.
 
 Used by the tests marked `kill` and by scripts/kill, which runs more rounds and writes a report."""
 import random
 import time
 
+from support import failpoints
 from support.waiting import wait_until
 
 BURST_ROWS = 300
@@ -23,6 +24,41 @@ def subscribers(world, seed):
     world.crowd.wait_live()
 
 
+def chosen_failpoint(choose):
+    """Most starts get one: a step, and the how manieth time that it ends the process."""
+    if choose.random() < 0.25:
+        return {}
+    step = choose.choice(failpoints.STEPS)
+    # Within the time that a daemon mostly has: what is replayed counts only as handed over and
+    # published, windows are few, a position is noted once a second.
+    most = {"read": 1.5, "record": 0.8, "deliver": 1.5, "settle": 0}.get(step, 3)
+    # Beyond the first few, or one start after the other would end at the same row as if of poison.
+    least = {"deliver": 0.5, "publish": 0.5, "hand_over": 0.5}.get(step, 0)
+    return failpoints.at_hit(step, int(10 ** choose.uniform(least, most)))
+
+
+class Kills:
+    """Ends daemons, and starts them with a failpoint or without; counts by what did it."""
+
+    def __init__(self, choose):
+        self.choose = choose
+        self.armed = failpoints.in_binary()
+        self.steps = {}  # daemon: where it is to end
+        self.count = dict.fromkeys(("kill -9", *failpoints.STEPS), 0)
+
+    def end(self, daemon):
+        daemon.kill()
+        step = self.steps.get(daemon) if failpoints.aborted(daemon) else None
+        self.count[step or "kill -9"] += 1
+
+    def start(self, daemon):
+        environment = chosen_failpoint(self.choose) if self.armed else {}
+        self.steps[daemon] = next(iter(environment.values()), ":").split(":")[0]
+        if not failpoints.start(daemon, environment):
+            self.count[self.steps[daemon]] += 1
+            self.start(daemon)
+
+
 def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
     """Returns the report of one store; violations are in it and are the caller's to judge."""
     choose = random.Random(seed)
@@ -33,7 +69,7 @@ def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
     subscribers(world, seed)
     world.start_writers(seed=seed, pause_ms=pause_ms)
     wait_until(lambda: world.written() > 20, "the first rows")
-    both_at_once = 0
+    kills = Kills(choose)
     for _ in range(rounds):
         # Mostly one, while the other goes on; sometimes the second falls in the first's start.
         time.sleep(choose.uniform(0.02, 0.6))
@@ -42,11 +78,14 @@ def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
             world.write_bulk(BURST_ROWS, tenant=choose.choice(("t1", "t2")))
             time.sleep(choose.uniform(0, 0.05))
         victims = choose.sample(world.daemons, 2 if choose.random() < 0.2 else 1)
-        both_at_once += len(victims) - 1
         for victim in victims:
-            victim.kill()
+            kills.end(victim)
         for victim in victims:
-            victim.start()
+            kills.start(victim)
+    for one in world.daemons:
+        # Whatever is still armed must not end what is to be judged.
+        kills.end(one)
+        one.start()
     unsettled = []
     try:
         world.settle(settle_s)
@@ -57,7 +96,7 @@ def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
         one.check_log()
     return {
         "store": world.store.kind, "rounds": rounds, "seed": seed,
-        "seconds": round(time.monotonic() - begin, 1), "kills": rounds + both_at_once,
+        "seconds": round(time.monotonic() - begin, 1), "kills": sum(kills.count.values()), "kills_by": kills.count,
         "rows": sum(row.committed for row in world.rows),
         "rows_rolled_back": sum(not row.committed for row in world.rows),
         "events_shown": sum(len(log.entries) for log in world.crowd.logs()),

@@ -23,3 +23,41 @@ def test_looks_at_the_store_replayed_rows_and_lag_are_counted(world):
     metrics = second.metrics()
     assert metrics["ringcast_outbox_replayed_total"] == metrics["ringcast_outbox_rows_total"] == 3
     assert metrics["ringcast_outbox_lag_seconds"] == 0
+
+
+def test_dead_letters_are_counted_by_reason_and_do_not_degrade_the_daemon(world):
+    daemon = world.daemon()
+    world.write(payload="[1]", deliverable=False)
+    world.write(room="chat:1", deliverable=False)
+    wait_until(lambda: daemon.metric("ringcast_outbox_dead_letters") == 2, "two dead letters")
+    failed = 'ringcast_outbox_rows_failed_total{reason="%s"}'
+    assert daemon.metric(failed % "invalid") == daemon.metric(failed % "wrong_namespace") == 1
+    assert daemon.metric(failed % "too_large") == 0
+    assert daemon.get("/readyz").status == 200
+
+
+NEWER_ON_SQLITE = "update ringcast_meta set value = '99' where key = 'schema_version'"
+NEWER_ON_POSTGRES = ("insert into ringcast.schema_migration(version, name, checksum)"
+                     " values(99, 'newer', '')")
+
+
+def test_readyz_says_degraded_and_why_while_the_store_is_refused_or_away(world):
+    daemon = world.daemon()
+    daemon.stop()
+    session = world.store.session()
+    session.execute(NEWER_ON_SQLITE if world.store.kind == "sqlite" else NEWER_ON_POSTGRES)
+    session.close()
+    daemon.start()
+    said = wait_until(lambda: (answer := daemon.get("/readyz")).json()["status"] == "degraded"
+                      and answer, "a refusal")
+    assert said.status == 503
+    assert said.json()["reasons"][0].startswith("store is refused: "), said.json()
+    assert "99" in said.json()["reasons"][0]
+    world.store.make_again()
+    daemon.wait_ready()
+    if world.store.kind == "sqlite":
+        return  # a file that is removed is made again
+    world.store.remove()
+    wait_until(lambda: (answer := daemon.get("/readyz").json())["status"] == "degraded"
+               and answer["reasons"][0].startswith("store is away: "), "the reason")
+    assert daemon.get("/healthz").status == 200

@@ -55,9 +55,11 @@ class Daemon:
         self.config = merged(DEFAULTS, config) if mode == "serve" else {}
         self.engine = engine
         self.arguments = list(arguments)
+        self.environment = {}  # over the test's own, for the next start
         self.mode = mode
         self.port = 0
         self.process = None
+        self.ended_with = None  # the last one's code, if it was not stopped
         self.output_path = self.folder / "stdout.log"
         self.log_path = self.folder / "stderr.log"
 
@@ -81,6 +83,7 @@ class Daemon:
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith("RINGCAST_")}
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+        environment.update(self.environment)
         begin = self.output_path.stat().st_size if self.output_path.exists() else 0
         with open(self.output_path, "ab") as output, open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -94,6 +97,7 @@ class Daemon:
                 return text.split("\n", 1)[0]
             if self.process.poll() is not None:
                 code, self.process = self.process.returncode, None
+                self.ended_with = code
                 raise AssertionError(f"ringcastd ended with {code} at start:\n{self.log()[-4000:]}")
             return None
 
@@ -123,11 +127,11 @@ class Daemon:
         assert code == expected, f"ringcastd ended with {code}:\n{self.log()[-4000:]}"
 
     def kill(self):
-        """kill -9, and gone when this returns."""
+        """kill -9, and gone when this returns; `ended_with` says if something else was first."""
         if self.process is None:
             return
         self.process.kill()
-        self.process.wait()
+        self.ended_with = self.process.wait()
         self.process = None
 
     def signal(self, number):

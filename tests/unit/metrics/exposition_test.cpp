@@ -48,6 +48,18 @@ TEST(Exposition, CountsOpenConnectionsFromWhatWasAcceptedAndClosed) {
   EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_connections 0\n"));
 }
 
+TEST(Exposition, TellsWhyRowsFailedAndWhatWaitsForAnOperator) {
+  const auto metrics = std::make_unique<Fixture>();
+  metrics->source.rows_failed[1].add(3);
+  metrics->source.dead_letters.set(2);
+  metrics->source.oldest_transaction_ms.set(1'500);
+  const std::string text = metrics->text();
+  EXPECT_THAT(text, HasSubstr("\nringcast_outbox_rows_failed_total{reason=\"too_large\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("\nringcast_outbox_rows_failed_total{reason=\"schema\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nringcast_outbox_dead_letters 2\n"));
+  EXPECT_THAT(text, HasSubstr("\nringcast_outbox_oldest_transaction_seconds 1.5\n"));
+}
+
 TEST(Exposition, LabelsFromOurOwnTables) {
   const auto metrics = std::make_unique<Fixture>();
   enum class Reason : std::uint8_t { normal, slow };

@@ -122,6 +122,9 @@ TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {
   ASSERT_TRUE(overview->last_window);
   EXPECT_EQ(overview->last_window->no, 1);
   EXPECT_EQ(overview->last_window->rows, 1U);
+  auto trouble = store->trouble();
+  ASSERT_TRUE(trouble) << trouble.error().detail;
+  EXPECT_GT(trouble->oldest_transaction, Millis{0});
   ASSERT_EQ(overview->daemons.size(), 1U);
   EXPECT_GT(overview->daemons[0].lease_seconds, 0);
 }

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -34,6 +35,9 @@ class FakeDatabase {
     std::vector<FailedRow> failed;
     bool refuses_failed = false;
     Offset delivered = 0;
+    Trial trial;
+    std::vector<std::int64_t> poison;
+    std::vector<Offset> noted_on_trial;
     std::vector<std::size_t> appended;  // rows of each append()
     std::vector<OutboxStore::Read> reads;
     std::vector<std::uint32_t> limits;
@@ -72,14 +76,14 @@ class FakeStore final : public OutboxStore {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.opens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor, state.delivered};
+      return StoreState{state.epoch, state.floor, state.delivered, state.poison};
     });
   }
   Result<StoreState> reopen() override {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.reopens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor, state.delivered};
+      return StoreState{state.epoch, state.floor, state.delivered, state.poison};
     });
   }
   Result<Window> next(Read read, std::uint32_t limit) override {
@@ -116,6 +120,39 @@ class FakeStore final : public OutboxStore {
     return database_.serve([top](FakeDatabase::State& state) -> Result<void> {
       if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
       state.delivered = top;
+      state.trial = {};
+      return {};
+    });
+  }
+  Result<void> note_on_trial(Offset top) override {
+    return database_.serve([top](FakeDatabase::State& state) -> Result<void> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      state.delivered = top;
+      state.trial.begun = 0;
+      state.noted_on_trial.push_back(top);
+      return {};
+    });
+  }
+  Result<Trial> begin_trial(Offset delivered) override {
+    return database_.serve([delivered](FakeDatabase::State& state) -> Result<Trial> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      if (delivered != state.delivered) return Trial{};
+      ++state.trial.starts;
+      return state.trial;
+    });
+  }
+  Result<void> begin_row(Offset delivered) override {
+    return database_.serve([delivered](FakeDatabase::State& state) -> Result<void> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      if (delivered == state.delivered) ++state.trial.begun;
+      return {};
+    });
+  }
+  Result<void> take_back(Offset delivered, const Trial& counted) override {
+    return database_.serve([delivered, counted](FakeDatabase::State& state) -> Result<void> {
+      if (delivered != state.delivered) return {};
+      state.trial.starts -= std::min(state.trial.starts, counted.starts);
+      state.trial.begun -= std::min(state.trial.begun, counted.begun);
       return {};
     });
   }
@@ -144,6 +181,11 @@ class FakeStore final : public OutboxStore {
       for (const Window& window : state.windows) backlog.rows += window.rows.size();
       if (backlog.rows != 0) backlog.oldest_seconds = 1.5;
       return backlog;
+    });
+  }
+  Result<Trouble> trouble() override {
+    return database_.serve([](FakeDatabase::State& state) -> Result<Trouble> {
+      return Trouble{.dead = state.failed.size()};
     });
   }
   Instant arm(std::vector<pollfd>& fds, Instant now) override {

@@ -398,6 +398,9 @@ TEST_P(OutboxStoreSuite, AFailedRowIsKeptOnceHoweverOftenItIsReported) {
                             {rows[1].id, rows[1].event_id->text(), "too_large", "payload"}};
   ASSERT_TRUE(store->fail(both).ok());
   EXPECT_EQ(backend_->failed_rows(), 2U);
+  const auto trouble = store->trouble();
+  ASSERT_TRUE(trouble.ok()) << trouble.error().detail;
+  EXPECT_EQ(trouble->dead, 2U);
 }
 
 TEST_P(OutboxStoreSuite, ARowIsPendingUntilItIsNotedAsDeliveredThenPublishedOrFailed) {
@@ -423,6 +426,43 @@ TEST_P(OutboxStoreSuite, ARowIsPendingUntilItIsNotedAsDeliveredThenPublishedOrFa
   EXPECT_EQ(backend_->status("c"), "published - 0");
   store = open_store();
   EXPECT_EQ(state_.delivered, rest.back().offset);
+}
+
+TEST_P(OutboxStoreSuite, CountsWhatBeginsBehindThePositionThatIsNoted) {
+  const auto store = open_store();
+  const auto begins = [&](Offset delivered) {
+    const auto trial = store->begin_trial(delivered);
+    EXPECT_TRUE(trial.ok()) << trial.error().detail;
+    return trial.ok() ? std::pair(trial->starts, trial->begun) : std::pair(99U, 99U);
+  };
+  using Counts = std::pair<std::uint32_t, std::uint32_t>;
+  const Offset before = state_.delivered;
+  EXPECT_EQ(begins(before), Counts(1, 0));
+  ASSERT_TRUE(store->begin_row(before).ok());
+  EXPECT_EQ(begins(before), Counts(2, 1));
+  ASSERT_TRUE(store->take_back(before, {1, 1}).ok());
+  EXPECT_EQ(begins(before), Counts(2, 0));
+  EXPECT_EQ(begins(before + 1), Counts(0, 0)) << "not the position that is noted";
+  write({"a", "b"});
+  const auto rows = read_all(*store);
+  ASSERT_EQ(rows.size(), 2U);
+  ASSERT_TRUE(store->begin_row(before).ok());
+  ASSERT_TRUE(store->note_on_trial(rows[0].offset).ok());
+  EXPECT_EQ(begins(rows[0].offset), Counts(3, 0)) << "starts go on counting";
+  ASSERT_TRUE(store->note_delivered(rows[1].offset).ok());
+  EXPECT_EQ(begins(rows[1].offset), Counts(1, 0));
+}
+
+TEST_P(OutboxStoreSuite, PoisonIsToldAtEachOpening) {
+  auto store = open_store();
+  write({"a", "b"});
+  const auto rows = read_all(*store);
+  const FailedRow failed[] = {{rows[0].id, rows[0].event_id->text(), "invalid", "x"},
+                              {rows[1].id, rows[1].event_id->text(), "poison", "x"}};
+  ASSERT_TRUE(store->fail(failed).ok());
+  store.reset();
+  store = open_store();
+  EXPECT_EQ(state_.poison, std::vector<std::int64_t>{rows[1].id});
 }
 
 TEST_P(OutboxStoreSuite, ARowThatWasRedrivenCarriesOnTheCountOfItsAttempts) {

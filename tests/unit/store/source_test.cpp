@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "message/timestamp.hpp"
 #include "unit/store/source_fixture.hpp"
@@ -84,6 +85,119 @@ TEST_F(SourceTest, WhatIsReplayedAndWasDeliveredIsNotNotedAgain) {
   ASSERT_TRUE(wait_for([&] {
     return database_.use([](FakeDatabase::State& state) { return state.delivered; }) == 10;
   }));
+}
+
+// ---- a row that ends the process ----
+
+TEST_F(SourceTest, WindowsThatAnEarlierStartDidNotFinishAreNotedOneByOne) {
+  database_.use([](FakeDatabase::State& state) { state.replay = 3; });
+  commit_rows(1, 3);
+  start(2, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  database_.use([](FakeDatabase::State& state) {
+    EXPECT_EQ(state.noted_on_trial, range(1, 2));
+    EXPECT_EQ(state.delivered, 3U);
+    EXPECT_EQ(state.trial.starts, 0U) << "the trial is over";
+  });
+  EXPECT_EQ(offsets_in("tenant:42"), range(1, 3));
+}
+
+TEST_F(SourceTest, ASecondStartThatFindsThemGoesRowByRow) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.delivered = 2;
+    state.trial.starts = 1;
+  });
+  commit(window({row(1), row(2), row(3), row(4), row(5)}));
+  start(2, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  database_.use([](FakeDatabase::State& state) {
+    EXPECT_EQ(state.noted_on_trial, range(3, 4));
+    EXPECT_EQ(state.delivered, 5U);
+  });
+  EXPECT_EQ(offsets_in("tenant:42"), range(1, 5));
+}
+
+TEST_F(SourceTest, NoRowIsBegunBeforeTheShardsArePastTheOneBefore) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.trial.starts = 1;
+  });
+  commit(window({row(1), row(2)}));
+  start(1, 100);
+  const auto begun = [&] {
+    return database_.use([](FakeDatabase::State& state) { return state.trial.begun; });
+  };
+  ASSERT_TRUE(wait_draining([&] { return begun() == 1; }, [] {}));
+  for (int look = 0; look < 100; ++look) ASSERT_EQ(begun(), 1U);
+  stop();
+  database_.use([](FakeDatabase::State& state) {
+    EXPECT_EQ(state.delivered, 0U);
+    EXPECT_EQ(state.trial.begun, 0U) << "a clean stop takes back what was counted";
+    EXPECT_EQ(state.trial.starts, 1U);
+  });
+}
+
+TEST_F(SourceTest, ARowThatWasBegunTooOftenIsPoisonAndItsNeighboursGoOn) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.trial = {4, Source::kBegunMax};
+  });
+  commit(window({row(1), row(2), row(3)}));
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  EXPECT_EQ(offsets_in("tenant:42"), range(2, 3));
+  database_.use([](FakeDatabase::State& state) {
+    EXPECT_EQ(state.delivered, 3U);
+    ASSERT_EQ(state.failed.size(), 1U);
+    EXPECT_EQ(state.failed[0].id, 1);
+    EXPECT_EQ(state.failed[0].reason, "poison");
+  });
+}
+
+TEST_F(SourceTest, ARowThatWasBegunOnceLessIsNot) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.trial = {4, Source::kBegunMax - 1};
+  });
+  commit(window({row(1), row(2), row(3)}));
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  EXPECT_EQ(offsets_in("tenant:42"), range(1, 3));
+  EXPECT_TRUE(database_.use([](FakeDatabase::State& state) { return state.failed.empty(); }));
+}
+
+TEST_F(SourceTest, PoisonIsNotReplayed) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.delivered = 3;
+    state.poison = {2};
+  });
+  commit(window({row(1), row(2), row(3)}));
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  EXPECT_EQ(offsets_in("tenant:42"), (std::vector<Offset>{1, 3}));
+}
+
+TEST_F(SourceTest, ALossOnTrialAbandonsNoRow) {
+  database_.use([](FakeDatabase::State& state) {
+    state.replay = 1;
+    state.trial.starts = 1;
+  });
+  commit(window({row(1), row(2), row(3)}));
+  start(1, 100);
+  ASSERT_TRUE(wait_draining(
+      [&] {
+        return database_.use([](FakeDatabase::State& state) {
+          if (state.trial.begun == 1) state.reachable = false;
+          return state.trial.begun == 1;
+        });
+      },
+      [] {}));
+  ASSERT_TRUE(wait_for([&] { return status().open_failures != 0; }));
+  database_.use([](FakeDatabase::State& state) { state.reachable = true; });
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  EXPECT_EQ(offsets_in("tenant:42"), range(1, 3));
 }
 
 TEST_F(SourceTest, ShardsAreToldTheStateBeforeTheReplayAndReadinessAfterIt) {
@@ -271,7 +385,9 @@ TEST_F(SourceTest, AFailedRowDoesNotStopItsNeighbours) {
   EXPECT_EQ(rows[3].reason, "wrong_namespace");
   EXPECT_NE(rows[3].error.find("chat:7"), std::string::npos) << rows[3].error;
   EXPECT_EQ(status().top, 6U);
-  EXPECT_EQ(status().rows_failed, 4U);
+  const auto by_reason = status().rows_failed;
+  EXPECT_EQ(std::accumulate(by_reason.begin(), by_reason.end(), std::uint64_t{0}), 4U);
+  EXPECT_TRUE(wait_for([&] { return status().trouble.dead == 4; }));
 }
 
 TEST_F(SourceTest, APayloadThatBreaksItsSchemaFailsAndATypeWithoutOneAsConfigured) {
