@@ -74,14 +74,14 @@ class World:
         session.close()
         return id
 
-    def write_bulk(self, count, tenant="t1", aggregates=8, pad=0):
+    def write_bulk(self, count, tenant="t1", aggregates=8, pad=0, prefix=""):
         """Many rows in one transaction; returns the last one's id."""
         sequences = {}
         made = []
         session = self.store.session()
         first = len(self.rows)
         for number in range(count):
-            aggregate = f"bulk{first}-{number % aggregates}"
+            aggregate = f"{prefix}bulk{first}-{number % aggregates}"
             sequences[aggregate] = sequences.get(aggregate, 0) + 1
             made.append((tenant, aggregate, "alpha.thing.changed",
                          {"sequence": sequences[aggregate], "pad": "x" * pad}, event_id()))

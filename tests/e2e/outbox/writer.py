@@ -27,6 +27,7 @@ class Settings:
     threads: int = 4
     tenants: tuple = ("t1", "t2")
     aggregates: int = 4  # a tenant
+    prefix: str = ""  # of the aggregates' names
     rows_max: int = 0  # a thread; 0: until told to stop
     pause_ms: int = 20  # between transactions, at most
     long_ms: int = 400  # what a long transaction sits before its commit, at most
@@ -69,9 +70,9 @@ class Writer(threading.Thread):
         for name in sorted(names):
             if choose.random() < 0.1:
                 session.savepoint()
-                rows.append(self.insert(session, tenant, f"a{name}", committed=False))
+                rows.append(self.insert(session, tenant, f"{self.settings.prefix}a{name}", committed=False))
                 session.rollback_to_savepoint()
-            rows.append(self.insert(session, tenant, f"a{name}"))
+            rows.append(self.insert(session, tenant, f"{self.settings.prefix}a{name}"))
         kind = choose.random()
         if kind < 0.1:
             time.sleep(choose.uniform(0, self.settings.long_ms / 1000))
