@@ -1,25 +1,113 @@
 """Ringcast from Python.
 
-So far: writing events into the outbox, in your own transaction (`ringcast.outbox`), and typed
-events on both sides (`ringcast.events`). Importing this package starts nothing and loads no
-database driver; its parts are loaded at their first use.
+So far: writing events into the outbox, in your own transaction (`ringcast.outbox`), typed events on
+both sides (`ringcast.events`), and the values and errors of the engine's interface. Importing this
+package starts nothing and loads no database driver; its parts are loaded at their first use.
 """
 
 # As typing.TYPE_CHECKING for type checkers; importing typing takes longer than all else here.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from . import events, outbox
+    from ._errors import (
+        Conflict,
+        ConnectionLost,
+        EngineClosed,
+        Forbidden,
+        ForkedEngineError,
+        Full,
+        InternalError,
+        MissingPackage,
+        NotFound,
+        NotStarted,
+        Overflow,
+        PortInUse,
+        RateLimited,
+        Reject,
+        RingcastError,
+        ServerError,
+        TimedOut,
+        TooLarge,
+        Unauthorized,
+        Unavailable,
+        ValidationError,
+        WrongAddress,
+        WrongKey,
+        WrongLoop,
+    )
+    from ._messages import (
+        Gap,
+        History,
+        Message,
+        Position,
+        PresencePage,
+        Publication,
+        Published,
+        RoomInfo,
+    )
+    from ._subscription import Subscription
 
-__all__ = ["__version__", "events", "outbox"]
+__all__ = [
+    "Conflict",
+    "ConnectionLost",
+    "EngineClosed",
+    "Forbidden",
+    "ForkedEngineError",
+    "Full",
+    "Gap",
+    "History",
+    "InternalError",
+    "Message",
+    "MissingPackage",
+    "NotFound",
+    "NotStarted",
+    "Overflow",
+    "PortInUse",
+    "Position",
+    "PresencePage",
+    "Publication",
+    "Published",
+    "RateLimited",
+    "Reject",
+    "RingcastError",
+    "RoomInfo",
+    "ServerError",
+    "Subscription",
+    "TimedOut",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "ValidationError",
+    "WrongAddress",
+    "WrongKey",
+    "WrongLoop",
+    "__version__",
+    "events",
+    "outbox",
+]
 __version__ = "0.1.0"
 
+_MODULES = ("events", "outbox")
+_VALUES = (
+    "Gap",
+    "History",
+    "Message",
+    "Position",
+    "PresencePage",
+    "Publication",
+    "Published",
+    "RoomInfo",
+)
+_PLACES = {"Subscription": "_subscription", **dict.fromkeys(_VALUES, "_messages")}
 
-def __getattr__(name: str) -> "ModuleType":
-    if name in ("events", "outbox"):
-        import importlib
 
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # What is in no other place is an error.
+    return getattr(importlib.import_module(f".{_PLACES.get(name, '_errors')}", __name__), name)
