@@ -90,10 +90,14 @@ bool is_reserved_event_type(std::string_view type) {
          type.starts_with("presence:") || type.starts_with("ringcast:");
 }
 
+Result<void> check_call_event(std::string_view event, std::string_view field) {
+  if (event.empty() || event.size() > kEventTypeBytesMax)
+    return invalid(field, fmt::format("has {} octets, expected 1 to 128", event.size()));
+  return check_characters(event, field);
+}
+
 Result<void> check_event_type(std::string_view type, std::string_view field) {
-  if (type.empty() || type.size() > kEventTypeBytesMax)
-    return invalid(field, fmt::format("has {} octets, expected 1 to 128", type.size()));
-  if (auto checked = check_characters(type, field); !checked) return checked;
+  if (auto checked = check_call_event(type, field); !checked) return checked;
   if (is_reserved_event_type(type))
     return invalid(field, fmt::format("'{}' is reserved for the engine's own messages", type));
   return {};

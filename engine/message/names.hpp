@@ -24,6 +24,10 @@ Result<void> check_part(std::string_view part, std::string_view field);
 // 1-128 octets of UTF-8 without control characters and not one that only the engine makes.
 Result<void> check_event_type(std::string_view type, std::string_view field = "type");
 
+// The same alphabet for what a client calls by name: nothing is reserved, because only the handler
+// sees it.
+Result<void> check_call_event(std::string_view event, std::string_view field = "event");
+
 // The types that only the engine makes: an event must never look like a protocol message.
 [[nodiscard]] bool is_reserved_event_type(std::string_view type);
 

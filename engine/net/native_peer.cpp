@@ -1,5 +1,7 @@
 #include "net/native_peer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "net/connections.hpp"
@@ -145,6 +147,15 @@ void NativePeer::request(Connection& connection, std::string_view id, protocol::
   connections_.hub().renew(connection.session,
                            std::make_shared<const Identity>(std::move(*identity)));
   connections_.arm_alive(connection);
+}
+
+// Who gave no id wants no answer.
+void NativePeer::request(Connection& connection, std::string_view id, protocol::CallRequest&& ask) {
+  const Error error{Errc::not_found, fmt::format("event: nothing answers '{}'", ask.event)};
+  connections_.note_error("call", error);
+  if (id.empty()) return;
+  protocol::append_failed_ack(json_, {error.code, error.detail, {}}, Uuid::random(), id);
+  write(connection);
 }
 
 void NativePeer::error(Connection& connection, std::string_view id, const Error& error) {

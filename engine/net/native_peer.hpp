@@ -44,6 +44,7 @@ class NativePeer final : public Peer {
   void request(Connection& connection, std::string_view id, protocol::PresenceRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::PingRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask);
+  void request(Connection& connection, std::string_view id, protocol::CallRequest&& ask);
   void error(Connection& connection, std::string_view id, const Error& error);
   std::uint64_t remember(Connection& connection, std::string_view id, std::string_view room);
   template <class Request>

@@ -153,6 +153,13 @@ std::string_view JsonFields::room() {
   return room;
 }
 
+std::string_view JsonFields::call_event(std::string_view name) {
+  const std::string_view event = text(name, kEventTypeBytesMax, Need::required);
+  if (event.empty()) return event;
+  if (auto checked = check_call_event(event, name); !checked) note(checked.error().detail);
+  return event;
+}
+
 std::string_view JsonFields::event_type(std::string_view name) {
   const std::string_view type = text(name, kEventTypeBytesMax, Need::required);
   if (type.empty()) return type;

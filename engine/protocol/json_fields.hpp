@@ -47,6 +47,8 @@ class JsonFields final {
                                       std::uint64_t most);
   // The field `room`, checked.
   [[nodiscard]] std::string_view room();
+  // The name of a call, checked.
+  [[nodiscard]] std::string_view call_event(std::string_view name);
   // The name of an event, checked.
   [[nodiscard]] std::string_view event_type(std::string_view name);
 

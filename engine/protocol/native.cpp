@@ -52,6 +52,15 @@ NativeRequest read_publish(JsonFields& fields) {
   return publish;
 }
 
+NativeRequest read_call(JsonFields& fields) {
+  CallRequest call;
+  call.event = fields.call_event("event");
+  const JsonField* data = fields.find("data");
+  call.data = own_payload(data == nullptr ? "null" : data->json);
+  call.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
+  return call;
+}
+
 NativeRequest read_presence(JsonFields& fields) {
   PresenceRequest presence;
   presence.room = fields.room();
@@ -73,6 +82,7 @@ NativeRequest read_request(JsonFields& fields, std::string& problems) {
   const std::string_view type = fields.text("type", kEventTypeBytesMax, Need::required);
   if (type == "ping") return PingRequest{};
   if (type == "publish") return read_publish(fields);
+  if (type == "call") return read_call(fields);
   if (type == "presence") return read_presence(fields);
   if (type == "unsubscribe") return UnsubscribeRequest{std::string(fields.room())};
   if (type == "subscribe") {

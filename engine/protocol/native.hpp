@@ -39,6 +39,13 @@ struct PublishRequest {
   std::string_view idempotency_key;  // empty: none
 };
 
+// For a handler of the application. Its text lies in the parser, as that of a publish.
+struct CallRequest {
+  std::string_view event;
+  Payload data;                      // `null` where the client gave none
+  std::string_view idempotency_key;  // empty: none
+};
+
 enum class PresenceAction : std::uint8_t { join, leave, list };
 
 struct PresenceRequest {
@@ -55,7 +62,7 @@ struct AuthRequest {
 };
 
 using NativeRequest = std::variant<SubscribeRequest, UnsubscribeRequest, PublishRequest,
-                                   PresenceRequest, PingRequest, AuthRequest>;
+                                   PresenceRequest, PingRequest, AuthRequest, CallRequest>;
 
 // One client message. `id` is known also where the rest is wrong, so that the error can carry it.
 struct NativeMessage {

@@ -139,6 +139,27 @@ void append_renewed(std::string& out, const std::optional<WallTime>& ends, Reply
   end(out, id);
 }
 
+void append_ack(std::string& out, std::string_view data, ReplyId id) {
+  ((out += R"({"type":"ack","id":)") += id) += R"(,"ok":true,"data":)";
+  (out += data) += '}';
+}
+
+void append_failed_ack(std::string& out, const CallError& error, const Uuid& correlation_id,
+                       ReplyId id) {
+  ((out += R"({"type":"ack","id":)") += id) += R"(,"ok":false)";
+  append_text(out, "error", error_code(error.code).code);
+  append_text(out, "message", error.message);
+  out += R"(,"correlationId":)";
+  append_uuid(out, correlation_id);
+  for (std::size_t i = 0; i < error.fields.size(); ++i) {
+    out += i == 0 ? R"(,"fields":{)" : ",";
+    append_json_string(out, error.fields[i].field);
+    out += ':';
+    append_json_string(out, error.fields[i].problem);
+  }
+  out += error.fields.empty() ? "}" : "}}";
+}
+
 void append_error(std::string& out, const Error& error, ReplyId id) {
   begin(out, "error");
   append_text(out, "code", error_code(error.code).code);

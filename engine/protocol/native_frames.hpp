@@ -11,6 +11,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "message/call.hpp"
 #include "message/event.hpp"
 #include "message/uuid.hpp"
 
@@ -59,6 +60,13 @@ void append_pong(std::string& out, ReplyId id);
 
 // {"type":"auth","expiresAt":time?,"id":…?}: the token was renewed.
 void append_renewed(std::string& out, const std::optional<WallTime>& ends, ReplyId id);
+
+// {"type":"ack","id":…,"ok":true,"data":…}: the answer to a call.
+void append_ack(std::string& out, std::string_view data, ReplyId id);
+
+// {"type":"ack","id":…,"ok":false,"error":C,"message":…,"correlationId":…,"fields":{F:P,…}?}
+void append_failed_ack(std::string& out, const CallError& error, const Uuid& correlation_id,
+                       ReplyId id);
 
 // {"type":"error","code":…,"message":…,"id":…?}
 void append_error(std::string& out, const Error& error, ReplyId id);

@@ -43,6 +43,17 @@ struct Check {
   void operator()(const protocol::AuthRequest& request) const {
     ensure(!request.token.empty(), "a token is not empty");
   }
+  void operator()(const protocol::CallRequest& request) const {
+    ensure(check_call_event(request.event).ok(), "a call's name is checked");
+    std::string out;
+    protocol::append_ack(out, *request.data, "1");
+    check_json(out);
+    ensure(out.find_first_of("\r\n") == std::string::npos, "an ack is one line");
+    out.clear();
+    const CallError error{Errc::validation, "no", {{std::string(request.event), "is wrong"}}};
+    protocol::append_failed_ack(out, error, {}, "1");
+    check_json(out);
+  }
 };
 
 }  // namespace

@@ -86,6 +86,20 @@ TEST(NativeFrames, WritePublishedWithTheIdOfTheRequestOrOfTheEvent) {
             R"("eventId":"01234567-89ab-4cde-8f01-23456789abcd"})");
 }
 
+TEST(NativeFrames, WriteAcks) {
+  EXPECT_EQ(written(append_ack, R"({"serverId":7})", "\"q\""),
+            R"({"type":"ack","id":"q","ok":true,"data":{"serverId":7}})");
+  CallError failed{Errc::not_found, "no \"chat\"", {}};
+  EXPECT_EQ(written(append_failed_ack, failed, *Uuid::parse(kUuid), "7"),
+            R"({"type":"ack","id":7,"ok":false,"error":"NOT_FOUND","message":"no \"chat\"",)"
+            R"("correlationId":"01234567-89ab-4cde-8f01-23456789abcd"})");
+  failed = {Errc::validation, "2 fields", {{"body", "is missing"}, {"cli\"", "is not a string"}}};
+  EXPECT_EQ(written(append_failed_ack, failed, *Uuid::parse(kUuid), "7"),
+            R"({"type":"ack","id":7,"ok":false,"error":"VALIDATION_ERROR","message":"2 fields",)"
+            R"("correlationId":"01234567-89ab-4cde-8f01-23456789abcd",)"
+            R"("fields":{"body":"is missing","cli\"":"is not a string"}})");
+}
+
 TEST(NativeFrames, WriteTheShortAnswers) {
   EXPECT_EQ(written(append_pong, ""), R"({"type":"pong"})");
   EXPECT_EQ(written(append_pong, "7"), R"({"type":"pong","id":7})");

@@ -98,6 +98,35 @@ TEST(NativeMessage, ReadsTheKeysOfAPublication) {
   EXPECT_EQ(publish.idempotency_key, "i");
 }
 
+TEST(NativeMessage, ReadsACall) {
+  const auto call = taken<CallRequest>(
+      R"({"type":"call","event":"message:send","data":{ "body":"\u00e9" },"idempotencyKey":"k"})");
+  EXPECT_EQ(call.event, "message:send");
+  EXPECT_EQ(*call.data, R"({ "body":"\u00e9" })");
+  EXPECT_EQ(call.idempotency_key, "k");
+}
+
+TEST(NativeMessage, CallsAreNotEventsSoTheirNamesAreNotReserved) {
+  const auto call = taken<CallRequest>(R"({"type":"call","event":"presence:ping"})");
+  EXPECT_EQ(call.event, "presence:ping");
+  EXPECT_EQ(*call.data, "null") << "a call may carry nothing";
+  EXPECT_EQ(call.idempotency_key, "");
+  for (const std::string_view type : {"call", "ack"})
+    EXPECT_THAT(
+        refusal(fmt::format(R"({{"type":"publish","room":"r","event":"{}","data":1}})", type)),
+        HasSubstr("is reserved"));
+}
+
+TEST(NativeMessage, BoundsTheNameAndTheKeyOfACall) {
+  const auto call = [](std::size_t event, std::size_t key) {
+    return fmt::format(R"({{"type":"call","event":"{}","idempotencyKey":"{}"}})",
+                       std::string(event, 'e'), std::string(key, 'k'));
+  };
+  EXPECT_EQ(refusal(call(128, kRequestKeyBytesMax)), "taken");
+  EXPECT_THAT(refusal(call(129, 1)), HasSubstr("event: has 129 octets"));
+  EXPECT_THAT(refusal(call(1, kRequestKeyBytesMax + 1)), HasSubstr("idempotencyKey: has 256"));
+}
+
 TEST(NativeMessage, RepeatsAnIdAsItWasWritten) {
   for (const std::string_view id :
        {"1", "-7", "18446744073709551615", "\"a\"", "\"\\u0041 b\"", "\"\"", "0"})
@@ -138,7 +167,13 @@ TEST(NativeMessage, RefusesWrongFields) {
       {R"({})", "type: is missing"},
       {R"({"type":7})", "type: is not a string"},
       {R"({"type":""})", "type: has 0 octets"},
-      {R"({"type":"call","event":"x"})", "type: unknown type"},
+      {R"({"type":"ack","id":1,"ok":true})", "type: unknown type"},
+      {R"({"type":"call"})", "event: is missing"},
+      {R"({"type":"call","event":""})", "event: has 0 octets"},
+      {R"({"type":"call","event":["x"]})", "event: is not a string"},
+      {R"({"type":"call","event":"x\n"})", "event: contains a control"},
+      {R"({"type":"call","event":"x","idempotencyKey":7})", "idempotencyKey: is not a string"},
+      {R"({"type":"call","event":"x","data":{"a":1,}})", "not valid JSON"},
       {R"({"type":"Ping"})", "type: unknown type"},
       {R"({"type":"subscribe"})", "room: is missing"},
       {R"({"type":"subscribe","room":""})", "room: has 0 octets"},
