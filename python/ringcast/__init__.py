@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from . import events, outbox
+    from ._core import __version__
     from ._errors import (
         Conflict,
         ConnectionLost,
@@ -86,7 +87,6 @@ __all__ = [
     "events",
     "outbox",
 ]
-__version__ = "0.1.0"
 
 _MODULES = ("events", "outbox")
 _VALUES = (
@@ -99,7 +99,11 @@ _VALUES = (
     "Published",
     "RoomInfo",
 )
-_PLACES = {"Subscription": "_subscription", **dict.fromkeys(_VALUES, "_messages")}
+_PLACES = {
+    "Subscription": "_subscription",
+    "__version__": "_core",
+    **dict.fromkeys(_VALUES, "_messages"),
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,7 +1,15 @@
 """One daemon for each kind of store, shared by all tests; each test has a tenant of its own."""
+import importlib.util
 import itertools
+import pathlib
+import sys
 
 import pytest
+
+# scripts/python puts the package of a build on the path, the engine included. Without it, what is
+# written in Python can be tested in place.
+if importlib.util.find_spec("ringcast") is None:
+    sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 
 from outbox.stores import admin_url, make_store
 from support.daemon import Daemon

@@ -23,6 +23,7 @@ MAY_INCLUDE = {
     "pg": ["store"],
     "shard": ["net", "hub", "queue", "io"],
     "root": ["shard", "store", "queue", "config", "metrics", "pg"],
+    "bindings": ["root"],
     "daemon": ["root", "config", "auth", "wire", "net", "pg"],
 }
 
@@ -35,14 +36,14 @@ LIBRARIES = {
     r"valijson/|nlohmann/": {"store"},
     r"libpq-fe\.h|postgres": {"pg"},
     r"zlib\.h": {"wire"},
-    r"simdjson\.h": {"message", "protocol", "auth"},
+    r"simdjson\.h": {"message", "protocol", "auth", "bindings"},
     r"concurrentqueue/": {"queue"},
     r"boost/beast": {"wire"},
     r"toml\+\+/": {"config"},
     r"CLI/": {"daemon"},
     r"spdlog/": {"base"},
     r"prometheus/": {"metrics"},
-    r"pybind11/": {"bindings"},
+    r"pybind11/|Python\.h": {"bindings"},
     r"sys/epoll\.h|sys/inotify\.h": {"io", "store"},
 }
 

@@ -1,0 +1,93 @@
+#include "bindings/core.hpp"
+
+#include <pybind11/pybind11.h>
+#include <signal.h>
+
+#include <string_view>
+#include <utility>
+
+#include "base/log.hpp"
+#include "bindings/inherited_sockets.hpp"
+#include "bindings/refused.hpp"
+#include "config/check.hpp"
+#include "config/load.hpp"
+
+namespace ringcast::bindings {
+
+namespace {
+
+Config embedded_defaults() {
+  Config config;
+  // The loop's thread wants a CPU as well, and fans out in bulk: one shard serves it.
+  config.engine.shards = 1;
+  config.listen.address = "127.0.0.1:0";
+  config.log.level = log::Level::warning;
+  return config;
+}
+
+// Threads inherit the mask of the one that starts them: signals stay with Python's main thread.
+class SignalsBlocked final {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+Core::Core(std::vector<std::string> settings) {
+  ConfigSources sources;
+  sources.environment = ringcast_environment();
+  sources.overrides = std::move(settings);
+  LoadedConfig loaded = load_config(sources, embedded_defaults());
+  for (ConfigProblem& problem : check_serve(loaded.config))
+    loaded.problems.push_back(std::move(problem));
+  constexpr std::string_view kFlag = "--set ";
+  for (ConfigProblem& problem : loaded.problems)
+    if (problem.where.starts_with(kFlag)) problem.where.erase(0, kFlag.size());
+  if (!loaded.problems.empty()) throw Refused(std::move(loaded.problems));
+  config_ = std::move(loaded.config);
+}
+
+Core::~Core() {
+  if (!engine_) return;
+  const pybind11::gil_scoped_release released;
+  engine_.reset();
+}
+
+std::string Core::start() {
+  if (engine_) throw Refused(Error{Errc::conflict, "it runs already"});
+  const pybind11::gil_scoped_release released;
+  const SignalsBlocked blocked;
+  log::configure(config_.log.level, config_.log.format);
+  auto engine = Engine::start(config_);
+  if (!engine) throw Refused(engine.error());
+  engine_ = std::move(*engine);
+  return engine_->address();
+}
+
+void Core::stop(bool restart) {
+  if (!engine_) return;
+  const pybind11::gil_scoped_release released;
+  engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
+  engine_->join();
+  engine_.reset();
+}
+
+void Core::forget() {
+  if (!engine_) return;
+  close_inherited_sockets(engine_->address(), config_.listen.unix_path);
+  // Its destructor would wait for threads that only the parent has, and remove the parent's socket
+  // file.
+  std::ignore = engine_.release();
+}
+
+}  // namespace ringcast::bindings

@@ -1,0 +1,16 @@
+"""The engine's C++, converted and nothing more: private to this package."""
+
+__version__: str
+
+class Refused(Exception):  # noqa: N818
+    """args: the code of an error, its text, and what each field has wrong or None."""
+
+    args: tuple[str, str, dict[str, str] | None]
+
+class Core:
+    def __init__(self, settings: list[str]) -> None: ...
+    def start(self) -> str: ...
+    def stop(self, restart: bool = False) -> None: ...
+    def forget(self) -> None: ...
+    @property
+    def running(self) -> bool: ...

@@ -1,0 +1,34 @@
+"""What importing and making an engine costs: nothing that stays; what starting leaves behind: nothing."""
+import json
+import subprocess
+import sys
+
+COUNT = """
+import json, os, sys, threading
+def now():
+    return [len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]
+counts = [now()]
+"""
+
+
+def counts(steps):
+    """Threads and descriptors of a fresh process at its begin and after each step."""
+    script = COUNT + "".join(f"{step}\ncounts.append(now())\n" for step in steps)
+    done = subprocess.run([sys.executable, "-c", script + "print(json.dumps(counts))"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_neither_import_nor_making_one_starts_a_thread_or_opens_a_file():
+    first, *others = counts(["import ringcast", "from ringcast import _core",
+                             "core = _core.Core(['auth.allow_anonymous=true'])"])
+    assert others == [first] * 3
+
+
+def test_after_a_stop_neither_thread_nor_file_is_left():
+    first, running, *stopped = counts(
+        ["from ringcast import _core; core = _core.Core([]); core.start()",
+         "core.stop()", "core.start(); core.stop()", "core.start(); del core"])
+    assert running[0] > first[0] and running[1] > first[1]
+    assert stopped == [first] * 3
