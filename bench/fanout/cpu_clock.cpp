@@ -1,5 +1,7 @@
 #include "cpu_clock.hpp"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -9,6 +11,18 @@ namespace ringcast::bench {
 Result<CpuClock> CpuClock::of_process(pid_t process) {
   CpuClock clock;
   if (auto added = clock.counter_.add_process(process); !added) return added.error();
+  return clock;
+}
+
+Result<CpuClock> CpuClock::of_family(pid_t process) {
+  auto clock = of_process(process);
+  if (!clock) return clock;
+  std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process));
+  for (pid_t child = 0; children >> child;)
+    // One that has just ended has nothing to count.
+    if (auto added = clock->counter_.add_process(child);
+        !added && added.error().code != Errc::not_found)
+      return added.error();
   return clock;
 }
 

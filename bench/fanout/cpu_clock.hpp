@@ -15,6 +15,8 @@ namespace ringcast::bench {
 class CpuClock {
  public:
   static Result<CpuClock> of_process(pid_t process);
+  // With all processes that it has started and will start.
+  static Result<CpuClock> of_family(pid_t process);
   static Result<CpuClock> of_this_thread();
   static Result<CpuClock> of_thread(pid_t thread);
   // The kernel's threads that do a sender's network work while both CPUs are busy. Without threads

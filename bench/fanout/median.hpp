@@ -1,4 +1,4 @@
-// The middle of an odd number of repetitions.
+// The middle of repetitions.
 #pragma once
 
 #include <algorithm>
@@ -6,10 +6,11 @@
 
 namespace ringcast::bench {
 
-// Of at least one value. Thread: any.
+// Of at least one value; of an even number the mean of the two in the middle. Thread: any.
 inline double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 != 0 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 }  // namespace ringcast::bench

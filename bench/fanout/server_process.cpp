@@ -16,20 +16,24 @@ namespace ringcast::bench {
 Result<ServerProcess> ServerProcess::start(const std::string& binary, const std::string& store,
                                            const std::vector<std::string>& more,
                                            std::uint16_t port) {
-  int output[2];
-  if (::pipe(output) != 0) return {Errc::unavailable, "pipe() failed"};
-  std::vector<std::string> arguments{
+  std::vector<std::string> command{
       binary,    "dev", "--listen",    fmt::format("127.0.0.1:{}", port),
       "--store", store, "--log-level", "error"};
-  arguments.insert(arguments.end(), more.begin(), more.end());
+  command.insert(command.end(), more.begin(), more.end());
+  return launch(std::move(command));
+}
+
+Result<ServerProcess> ServerProcess::launch(std::vector<std::string> command) {
+  int output[2];
+  if (::pipe(output) != 0) return {Errc::unavailable, "pipe() failed"};
   std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
+  for (std::string& argument : command) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::dup2(output[1], STDOUT_FILENO);
     ::close(output[0]);
-    ::execv(argv[0], argv.data());
+    ::execvp(argv[0], argv.data());
     std::_Exit(127);
   }
   ::close(output[1]);
@@ -38,7 +42,9 @@ Result<ServerProcess> ServerProcess::start(const std::string& binary, const std:
   const auto colon = line.rfind(':');
   if (!line.starts_with("listening on ") || colon == std::string::npos) {
     ::close(output[0]);
-    return {Errc::unavailable, fmt::format("{} did not start: '{}'", binary, line)};
+    ::kill(pid, SIGTERM);
+    ::waitpid(pid, nullptr, 0);
+    return {Errc::unavailable, fmt::format("{} did not start: '{}'", command[0], line)};
   }
   return ServerProcess(pid, output[0],
                        static_cast<std::uint16_t>(std::atoi(line.c_str() + colon + 1)));

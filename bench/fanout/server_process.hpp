@@ -1,4 +1,4 @@
-// A ringcastd of our own, in its own process.
+// A server of our own, in its own process.
 #pragma once
 
 #include <sys/types.h>
@@ -11,11 +11,12 @@
 
 namespace ringcast::bench {
 
-// Started with `ringcastd dev`, with a state folder that goes with it. Stopped and
-// waited for by the destructor. Thread: its owner's.
+// Stopped and waited for by the destructor. Thread: its owner's.
 class ServerProcess {
  public:
-  // `more` are further arguments; port 0: a free one. Waits for the first line of its output.
+  // Waits for the first line of its output, `listening on http://ADDRESS:PORT`.
+  static Result<ServerProcess> launch(std::vector<std::string> command);
+  // `ringcastd dev`. `more` are further arguments; port 0: a free one.
   static Result<ServerProcess> start(const std::string& binary, const std::string& store,
                                      const std::vector<std::string>& more, std::uint16_t port = 0);
   ServerProcess(ServerProcess&& other) noexcept;

@@ -1,24 +1,24 @@
-// One drain of a backlog by a daemon of its own.
+// One drain of a backlog that is there when the program starts.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
-#include "base/result.hpp"
+#include "outbox/contender.hpp"
 
 namespace ringcast::bench {
 
+inline constexpr int kTenants = 100;
+
 struct Drain {
   double rows_a_second = 0;
-  double cpu_us_a_row = 0;      // the daemon's, all of its threads
-  std::uint64_t delivered = 0;  // to the subscriber
+  double cpu_us_a_row = 0;     // the program's, all of its threads
+  double server_us_a_row = 0;  // PostgreSQL's
 };
 
-// Starts `server` on the store and waits until it has handed `rows` rows to its rooms. The rate is
-// that between the first look that saw rows and the first that saw all of them. With `subscribe`
-// one client is in the room of one tenant; its events must come in order, up to the tenant's last.
-Result<Drain> drain(const std::string& server, const std::string& store,
-                    const std::vector<std::string>& arguments, std::uint64_t rows, bool subscribe);
+// From the first row of tenant t0 to his last, who are behind the first and the last hundred rows;
+// all of them are checked. PostgreSQL only.
+Result<Drain> drain_to_subscriber(const Contender& contender, const Settings& settings);
+
+// Nobody is subscribed: Ringcast's own count of rows, which must be all, none of them failed. From
+// the first look that saw rows to the first that saw all.
+Result<Drain> drain_unheard(const Contender& contender, const Settings& settings);
 
 }  // namespace ringcast::bench
