@@ -74,6 +74,11 @@ Engine::~Engine() {
 
 const std::string& Engine::address() const { return parts_->address; }
 
+Port& Engine::port(std::uint32_t index) {
+  ensure(index < parts_->ports.size(), "Engine::port: more than EngineConfig::ports");
+  return *parts_->ports[index];
+}
+
 void Engine::request_stop(Stop how) {
   parts_->unix_file.remove();
   for (ShardSender& sender : parts_->control) {
@@ -126,12 +131,15 @@ Result<void> Engine::wire(Parts& parts) {
     parts.metrics.push_back(std::make_unique<ShardMetrics>());
     parts.control.push_back(parts.mailboxes.back()->open(kControlMax));
   }
+  for (std::uint32_t i = 0; i < settings.engine.ports; ++i)
+    parts.ports.push_back(std::make_unique<Port>(ShardIndex{shards + i}, settings));
   if (*store) {
     parts.source_mailbox = std::make_unique<Mailbox<SourceMail>>(parts.source_wakeup);
     parts.source_control = parts.source_mailbox->open(kControlMax);
     std::vector<ShardSender> to_shards;
     for (auto& mailbox : parts.mailboxes)
       to_shards.push_back(mailbox->open(settings.engine.mailbox_max));
+    for (auto& port : parts.ports) to_shards.push_back(port->open_lane());
     parts.source = std::make_unique<Source>(
         SourceParts{std::move(*store), Mailbox<SourceMail>::Receiver(*parts.source_mailbox),
                     parts.source_wakeup, std::move(to_shards), settings, std::move(*schemas),
@@ -140,6 +148,7 @@ Result<void> Engine::wire(Parts& parts) {
                       parts.source_status.set(status);
                     }});
   }
+  for (auto& port : parts.ports) port->connect(parts.mailboxes, parts.source_mailbox.get());
   set_reports(parts);
   std::vector<Shard::Parts> made;
   for (std::uint32_t i = 0; i < shards; ++i) made.push_back(parts.of_shard(i));

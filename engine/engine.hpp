@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "port.hpp"
 
 namespace ringcast {
 
@@ -25,6 +26,10 @@ class Engine final {
 
   // Where it listens, as HOST:PORT with the port that was chosen.
   [[nodiscard]] const std::string& address() const;
+
+  // The way in and out for one thread of this process; config.engine.ports says how many there are.
+  // Lives as long as the engine; after join() nothing comes of what it is asked.
+  [[nodiscard]] Port& port(std::uint32_t index);
 
   // How connections are told that they end.
   enum class Stop { goes_away, restarts };

@@ -67,6 +67,7 @@ Shard::Parts Engine::Parts::of_shard(std::uint32_t index) {
   for (std::uint32_t other = 0; other < settings.engine.shards; ++other)
     shard.others.push_back(other == index ? ShardSender()
                                           : mailboxes[other]->open(settings.engine.mailbox_max));
+  for (const auto& port : ports) shard.others.push_back(port->open_lane());
   if (source_mailbox) shard.source = source_mailbox->open(settings.engine.mailbox_max);
   shard.ring.backend = backend.backend;
   shard.ring.reason = backend.reason;

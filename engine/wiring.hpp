@@ -12,6 +12,7 @@
 #include "io/listener.hpp"
 #include "metrics/exposition.hpp"
 #include "metrics/source_metrics.hpp"
+#include "port.hpp"
 #include "queue/latest.hpp"
 #include "shard/shard.hpp"
 #include "store/outbox_operator.hpp"
@@ -36,6 +37,7 @@ struct Engine::Parts {
   std::vector<std::unique_ptr<ShardMetrics>> metrics;
   SourceMetrics source_metrics;
   std::optional<Exposition> exposition;
+  std::vector<std::unique_ptr<Port>> ports;
   Wakeup source_wakeup;
   std::unique_ptr<Mailbox<SourceMail>> source_mailbox;
   Latest<SourceStatus> source_status;

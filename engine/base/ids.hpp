@@ -7,6 +7,13 @@
 
 namespace ringcast {
 
+// What events are delivered to: shards and, numbered behind them, the ports of applications in this
+// process (port.hpp). One set of bits holds them all.
+inline constexpr std::uint32_t kPortsMax = 8;
+inline constexpr std::uint32_t kAddressesMax = 64;
+inline constexpr std::uint32_t kShardsMax = kAddressesMax - kPortsMax;
+
+// A shard, or a port: index - shards of those.
 struct ShardIndex {
   std::uint32_t value = 0;
   auto operator<=>(const ShardIndex&) const = default;

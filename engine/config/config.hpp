@@ -30,6 +30,7 @@ struct ListenConfig {
 struct EngineConfig {
   std::uint32_t shards = 0;  // 0: as many as the process may use CPUs
   BackendWish backend = BackendWish::automatic;
+  std::uint32_t ports = 0;  // of applications in this process (port.hpp): no key, set by those
   bool pin = false;
   std::uint32_t stall_ms = 5'000;  // a shard that drains nothing for so long leaves the audience
   std::uint64_t pinned_bytes_max = 256ULL << 20;  // per shard, what blocked sockets hold on to

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ids.hpp"
 #include "config/setting.hpp"
 
 namespace ringcast {
@@ -85,7 +86,7 @@ constexpr Setting<Config> kSettings[] = {
     {"listen", "compress_bytes_min", in<kListen, &L::compress_bytes_min>, range(0, kGiB),
      "smaller messages are not compressed"},
 
-    {"engine", "shards", in<kEngine, &E::shards>, range(0, 256),
+    {"engine", "shards", in<kEngine, &E::shards>, range(0, kShardsMax),
      "threads that serve connections; 0: as many as the process may use CPUs"},
     {"engine", "backend", choice<in<kEngine, &E::backend>, Config>(kBackends), kNames,
      "how sockets are served; automatic takes io_uring where the kernel allows it"},

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "auth/grants.hpp"
 #include "base/failpoint.hpp"
 #include "message/names.hpp"
 
@@ -24,8 +25,8 @@ std::string dedupe_key(const PublishMail& mail) {
 }  // namespace
 
 Home::Home(const Config& config, Mesh& mesh, ShardMetrics& metrics)
-    : config_(config), mesh_(mesh), metrics_(metrics), flow_(mesh.shards()) {
-  ensure(mesh.shards() <= kShardsMax, "more shards than a ShardSet holds");
+    : config_(config), mesh_(mesh), metrics_(metrics), flow_(mesh.addresses()) {
+  ensure(mesh.addresses() <= kAddressesMax, "more shards and ports than a ShardSet holds");
 }
 
 Room* Home::find(std::string_view room) {
@@ -49,6 +50,8 @@ Room& Home::make(std::string_view room, const NamespaceConfig& row) {
     start = {store_.epoch, std::max(store_.floor, in.ended_floor)};
   ++in.rooms;
   auto made = std::make_unique<Room>(std::string(room), row, std::move(start));
+  for (const Watch& watch : watches_)
+    if (pattern_includes(watch.pattern, room)) made->watchers.add(watch.port);
   return *rooms_.emplace(std::string(room), std::move(made)).first->second;
 }
 
@@ -56,11 +59,17 @@ Offset Home::top_of(const Room& room) const {
   return room.stored() ? std::max(store_.top, room.last) : room.last;
 }
 
+// What is replayed at the start is no news to who watches a pattern.
+ShardSet Home::recipients(const Room& room) const {
+  return room.stored() && !store_.was_ready ? room.audience : room.audience | room.watchers;
+}
+
 // A shard without a place makes the whole publish wait, until it has stood still for stall_ms: then
-// it leaves, and the others go on.
+// it leaves, and the others go on. An application may stand still as long as it likes, so a port
+// leaves at once.
 bool Home::has_places(const Room& room, Instant now) {
   bool all = true;
-  room.audience.for_each([&](ShardIndex shard) {
+  recipients(room).for_each([&](ShardIndex shard) {
     Flow& flow = flow_[shard.value];
     if (flow.out) return;
     if (mesh_.room_at(shard) != 0) {
@@ -68,7 +77,7 @@ bool Home::has_places(const Room& room, Instant now) {
       return;
     }
     if (!flow.busy_since) flow.busy_since = now;
-    if (now - *flow.busy_since >= Millis(config_.engine.stall_ms)) {
+    if (mesh_.is_port(shard) || now - *flow.busy_since >= Millis(config_.engine.stall_ms)) {
       flow.out = true;
       metrics_.shard_stalls.add();
       return;
@@ -80,7 +89,7 @@ bool Home::has_places(const Room& room, Instant now) {
 }
 
 void Home::fan_out(Room& room, const EventRef& event) {
-  room.audience.for_each([&](ShardIndex shard) {
+  recipients(room).for_each([&](ShardIndex shard) {
     if (!flow_[shard.value].out) {
       const bool sent = mesh_.try_send(shard, DeliverMail{event});
       ensure(sent, "a place that was there a moment ago is gone");
@@ -165,44 +174,12 @@ void Home::publish_new(Room& room, PublishMail& mail, Instant now) {
 }
 
 void Home::answer(const ReplyTo& to, std::string_view room, Result<Appended> outcome) {
-  mesh_.answer(to.connection.shard, PublishedMail{to, std::string(room), std::move(outcome)});
-}
-
-void Home::leave(const LeaveMail& mail, Instant now) {
-  Room* room = find(mail.room);
-  if (room == nullptr) return;
-  room->audience.remove(mail.shard);
-  std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
-  idle_from(*room, now);
-}
-
-void Home::presence(PresenceMail&& mail, Instant now) {
-  if (mail.action == PresenceMail::Action::list) {
-    Room* room = find(mail.room);
-    PresenceListMail page = room == nullptr || !room->presence
-                                ? PresenceListMail{}
-                                : room->presence->list(mail.after, mail.limit);
-    page.room = std::move(mail.room);
-    page.reply_to = mail.reply_to;
-    mesh_.answer(mail.reply_to.connection.shard, std::move(page));
-    return;
-  }
-  if (mail.action == PresenceMail::Action::leave) {
-    Room* room = find(mail.room);
-    if (room == nullptr || !room->presence) return;
-    room->presence->leave(mail.user, mail.reply_to.connection);
-    queue_presence(*room);
-    idle_from(*room, now);
-    return;
-  }
-  auto room = find_or_make(mail.room);
-  if (!room) {
-    metrics_.rooms_refused.add();
-    return;
-  }
-  if (!(*room)->presence) (*room)->presence = std::make_unique<Presence>();
-  (*room)->presence->join(mail.user, mail.reply_to.connection);
-  queue_presence(**room);
+  if (!to.wants(outcome)) return;
+  PublishedMail answer{to, std::string(room), std::move(outcome)};
+  if (to.tag != ReplyTo::kErrorsOnly)
+    mesh_.answer(to.connection.shard, std::move(answer));
+  else if (!mesh_.try_send(to.connection.shard, std::move(answer)))
+    metrics_.answers_to_gone.add();
 }
 
 }  // namespace ringcast

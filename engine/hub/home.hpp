@@ -34,6 +34,8 @@ class Home final {
   void publish(PublishMail& mail, Instant now);
   void subscribe(SubscribeMail&& mail, Instant now);
   void leave(const LeaveMail& mail, Instant now);
+  // Of a port: all rooms that the pattern includes, those that are there and those that come.
+  void watch(WatchMail&& mail);
   void presence(PresenceMail&& mail, Instant now);
   void store_state(StoreStateMail&& mail, Instant now);
   void store_position(const StorePositionMail& mail, Instant now);
@@ -63,10 +65,16 @@ class Home final {
     Offset top = 0;
     Offset before_top = 0;  // the top before the last window
     bool ready = false;
+    bool was_ready = false;  // in this epoch
   };
   struct Namespace {
     std::uint32_t rooms = 0;
     Offset ended_floor = 0;  // what `store` rooms that are no more had dropped
+  };
+  struct Watch {
+    std::string pattern;
+    ShardIndex port;
+    bool operator==(const Watch&) const = default;
   };
   // How a shard takes what it is sent.
   struct Flow {
@@ -77,6 +85,7 @@ class Home final {
   Room* find(std::string_view room);
   Result<Room*> find_or_make(std::string_view room);
   Room& make(std::string_view room, const NamespaceConfig& row);
+  [[nodiscard]] ShardSet recipients(const Room& room) const;
   [[nodiscard]] Offset top_of(const Room& room) const;
   [[nodiscard]] bool has_places(const Room& room, Instant now);
   void fan_out(Room& room, const EventRef& event);
@@ -105,6 +114,7 @@ class Home final {
   Store store_;
   std::vector<Waiting> waiting_;
   std::set<std::pair<Instant, Room*>> checks_;
+  std::vector<Watch> watches_;  // patterns of ports; few
   std::vector<Room*> presence_;
   Instant presence_at_ = Instant::max();  // when the first of them is due
   bool presence_blocked_ = false;         // one is due and found no place

@@ -1,7 +1,8 @@
-// Home: from a subscribe to its answer, and what `store` rooms wait for.
+// Home: who is in its rooms, from a subscribe to its answer, and what `store` rooms wait for.
 #include <algorithm>
 #include <utility>
 
+#include "auth/grants.hpp"
 #include "hub/home.hpp"
 
 namespace ringcast {
@@ -67,6 +68,62 @@ void Home::answer_subscribe(Room& room, const SubscribeMail& mail, Instant now) 
   mesh_.answer(mail.reply_to.connection.shard, std::move(answer));
 }
 
+void Home::leave(const LeaveMail& mail, Instant now) {
+  Room* room = find(mail.room);
+  if (room == nullptr) return;
+  room->audience.remove(mail.shard);
+  std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
+  idle_from(*room, now);
+}
+
+void Home::presence(PresenceMail&& mail, Instant now) {
+  if (mail.action == PresenceMail::Action::list) {
+    Room* room = find(mail.room);
+    PresenceListMail page = room == nullptr || !room->presence
+                                ? PresenceListMail{}
+                                : room->presence->list(mail.after, mail.limit);
+    page.room = std::move(mail.room);
+    page.reply_to = mail.reply_to;
+    mesh_.answer(mail.reply_to.connection.shard, std::move(page));
+    return;
+  }
+  if (mail.action == PresenceMail::Action::leave) {
+    Room* room = find(mail.room);
+    if (room == nullptr || !room->presence) return;
+    room->presence->leave(mail.user, mail.reply_to.connection);
+    queue_presence(*room);
+    idle_from(*room, now);
+    return;
+  }
+  auto room = find_or_make(mail.room);
+  if (!room) {
+    metrics_.rooms_refused.add();
+    return;
+  }
+  if (!(*room)->presence) (*room)->presence = std::make_unique<Presence>();
+  (*room)->presence->join(mail.user, mail.reply_to.connection);
+  queue_presence(**room);
+}
+
+void Home::watch(WatchMail&& mail) {
+  const Watch watch{mail.pattern, mail.reply_to.connection.shard};
+  std::erase(watches_, watch);
+  if (mail.action == WatchMail::Action::begin) watches_.push_back(watch);
+  for (auto& [name, room] : rooms_) {
+    if (!pattern_includes(watch.pattern, name)) continue;
+    room->watchers.remove(watch.port);
+    for (const Watch& other : watches_)
+      if (other.port == watch.port && pattern_includes(other.pattern, name))
+        room->watchers.add(watch.port);
+  }
+  if (mail.action == WatchMail::Action::end) return;
+  SubscribedMail answer;
+  answer.room = std::move(mail.pattern);
+  answer.reply_to = mail.reply_to;
+  answer.numbered = false;
+  mesh_.answer(watch.port, std::move(answer));
+}
+
 void Home::store_state(StoreStateMail&& mail, Instant now) {
   const bool anew = mail.epoch != store_.epoch;
   if (!anew && mail.floor > store_.floor) raise_floor(mail.floor);
@@ -78,16 +135,18 @@ void Home::store_state(StoreStateMail&& mail, Instant now) {
       room->last = mail.floor;
       room->history.restart(mail.floor);
       room->behind.clear();
-      room->audience.for_each([&](ShardIndex shard) {
+      recipients(*room).for_each([&](ShardIndex shard) {
         mesh_.answer(shard, EpochMail{room->name, {mail.epoch, mail.top}});
       });
     }
     store_.top = 0;
+    store_.was_ready = false;
   }
   store_.epoch = std::move(mail.epoch);
   store_.floor = mail.floor;
   store_.top = std::max(mail.top, store_.top);
   store_.ready = mail.ready;
+  store_.was_ready |= mail.ready;
   for (std::uint32_t shard = 0; shard < mesh_.shards(); ++shard) position_due_.add({shard});
   if (store_.ready) retry_waiting(now);
 }
@@ -98,7 +157,7 @@ void Home::raise_floor(Offset floor) {
     if (!room->stored() || room->history.floor() >= floor) continue;
     room->history.restart(floor);
     room->last = std::max(room->last, floor);
-    room->audience.for_each([&](ShardIndex shard) {
+    recipients(*room).for_each([&](ShardIndex shard) {
       mesh_.answer(shard, GapMail{room->name, std::min(store_.before_top, floor), floor,
                                   GapMail::Reason::expired});
     });

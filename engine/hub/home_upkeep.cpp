@@ -105,8 +105,9 @@ void Home::announce_presence(Instant now) {
       continue;
     }
     bool places = true;
-    room->audience.for_each([&](ShardIndex shard) {
-      if (!flow_[shard.value].out && mesh_.room_at(shard) == 0) places = false;
+    recipients(*room).for_each([&](ShardIndex shard) {
+      if (!flow_[shard.value].out && !mesh_.is_port(shard) && mesh_.room_at(shard) == 0)
+        places = false;
     });
     if (!places) {
       presence_blocked_ = true;
@@ -116,7 +117,7 @@ void Home::announce_presence(Instant now) {
     PresenceUpdateMail update = room->presence->announce(
         room->settings->presence_users_max, now, Millis(room->settings->presence_interval_ms));
     update.room = room->name;
-    room->audience.for_each([&](ShardIndex shard) {
+    recipients(*room).for_each([&](ShardIndex shard) {
       if (!flow_[shard.value].out) std::ignore = mesh_.try_send(shard, PresenceUpdateMail(update));
     });
     room->presence_queued = false;
@@ -161,7 +162,8 @@ void Home::catch_up(Room& room, ShardIndex shard) {
     }
     return;
   }
-  mesh_.answer(shard, GapMail{room.name, from, room.last, GapMail::Reason::shard});
+  const auto reason = mesh_.is_port(shard) ? GapMail::Reason::overflow : GapMail::Reason::shard;
+  mesh_.answer(shard, GapMail{room.name, from, room.last, reason});
 }
 
 void Home::send_position() {

@@ -32,6 +32,7 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
     }
     bool operator()(PublishMail& m) { return hub.home_.publish(m, now), true; }
     bool operator()(SubscribeMail& m) { return hub.home_.subscribe(std::move(m), now), true; }
+    bool operator()(WatchMail& m) { return hub.home_.watch(std::move(m)), true; }
     bool operator()(LeaveMail& m) { return hub.home_.leave(m, now), true; }
     bool operator()(PresenceMail& m) { return hub.home_.presence(std::move(m), now), true; }
     bool operator()(StoreStateMail& m) { return hub.home_.store_state(std::move(m), now), true; }

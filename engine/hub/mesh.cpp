@@ -5,13 +5,14 @@
 namespace ringcast {
 
 Mesh::Mesh(ShardIndex self, std::vector<ShardSender> others, std::optional<SourceSender> source,
-           std::uint32_t local_max)
+           std::uint32_t local_max, std::uint32_t ports)
     : self_(self),
+      shards_(static_cast<std::uint32_t>(others.size()) - ports),
       others_(std::move(others)),
       touched_(others_.size(), false),
       source_(std::move(source)),
       local_max_(local_max) {
-  ensure(self.value < others_.size(), "Mesh: a shard outside of its own mesh");
+  ensure(self.value < shards_, "Mesh: a shard outside of its own mesh");
 }
 
 std::uint64_t Mesh::room_at(ShardIndex shard) const {

@@ -1,4 +1,4 @@
-// One shard's Senders: to every shard, itself among them, and to the source.
+// One shard's Senders: to every shard, itself among them, to every port and to the source.
 #pragma once
 
 #include <boost/container/deque.hpp>
@@ -22,12 +22,17 @@ using SourceSender = Mailbox<SourceMail>::Sender;
 // anything happens; answers need none, because each was reserved with its question.
 class Mesh final {
  public:
-  // `others` has one Sender for each shard; that of `self` is empty.
+  // `others` has one Sender for each shard, that of `self` is empty, and behind them one for each
+  // of `ports`.
   Mesh(ShardIndex self, std::vector<ShardSender> others, std::optional<SourceSender> source,
-       std::uint32_t local_max);
+       std::uint32_t local_max, std::uint32_t ports = 0);
 
   [[nodiscard]] ShardIndex self() const { return self_; }
-  [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(others_.size()); }
+  [[nodiscard]] std::uint32_t shards() const { return shards_; }
+  [[nodiscard]] std::uint32_t addresses() const {
+    return static_cast<std::uint32_t>(others_.size());
+  }
+  [[nodiscard]] bool is_port(ShardIndex to) const { return to.value >= shards_; }
   [[nodiscard]] bool has_source() const { return source_.has_value(); }
 
   [[nodiscard]] std::uint64_t room_at(ShardIndex shard) const;
@@ -71,6 +76,7 @@ class Mesh final {
   void send_to(ShardIndex shard, ShardMail&& mail);
 
   ShardIndex self_;
+  std::uint32_t shards_;
   std::vector<ShardSender> others_;
   std::vector<bool> touched_;
   bool any_touched_ = false;

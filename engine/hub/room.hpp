@@ -14,14 +14,17 @@
 
 namespace ringcast {
 
-inline constexpr std::uint32_t kShardsMax = 64;
-
-// The shards that have subscribers of a room. Thread: home shard. At most kShardsMax.
+// The shards and, behind them, the ports that have subscribers of a room. Thread: home shard. At
+// most kAddressesMax.
 class ShardSet final {
  public:
   void add(ShardIndex shard) { bits_ |= std::uint64_t{1} << shard.value; }
   void remove(ShardIndex shard) { bits_ &= ~(std::uint64_t{1} << shard.value); }
   [[nodiscard]] bool empty() const { return bits_ == 0; }
+  [[nodiscard]] friend ShardSet operator|(ShardSet a, ShardSet b) {
+    a.bits_ |= b.bits_;
+    return a;
+  }
   [[nodiscard]] bool has(ShardIndex shard) const { return (bits_ >> shard.value & 1) != 0; }
   template <class Visit>
   void for_each(Visit visit) const {
@@ -66,6 +69,7 @@ struct Room {
   History history;
   std::unique_ptr<Dedupe> dedupe;  // while it remembers something
   ShardSet audience;
+  ShardSet watchers;                   // ports that have subscribed to a pattern which includes it
   std::unique_ptr<Presence> presence;  // since somebody joined
   std::vector<Behind> behind;
   std::optional<Instant> check_at;    // in Home's list of rooms to look at

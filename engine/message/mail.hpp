@@ -19,8 +19,15 @@ namespace ringcast {
 // Who asked, and which of its questions it was. The answer goes to the shard of the connection; a
 // connection that is gone by then is a counted no-op.
 struct ReplyTo {
+  // The tag of a publisher that is told of failures alone.
+  static constexpr std::uint64_t kErrorsOnly = ~std::uint64_t{0};
+
   ConnectionId connection;
   std::uint64_t tag = 0;
+  template <class Outcome>
+  [[nodiscard]] bool wants(const Outcome& outcome) const {
+    return tag != kErrorsOnly || !outcome;
+  }
 };
 
 // ---- to a home shard ----------------------------------------------------------------------------
@@ -43,6 +50,15 @@ struct SubscribeMail {
   std::string room;
   ReplyTo reply_to;  // the subscriber
   std::optional<Position> recover;
+};
+
+// Of a port, to every shard: it watches all rooms that a pattern includes (auth/grants.hpp), or
+// does so no more. The beginning is answered by a SubscribedMail without a position.
+struct WatchMail {
+  enum class Action : std::uint8_t { begin, end };
+  std::string pattern;
+  ReplyTo reply_to;
+  Action action = Action::begin;
 };
 
 // The shard has no subscriber of the room any more.
@@ -168,10 +184,10 @@ struct StopMail {
 };
 
 using ShardMail =
-    std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, LeaveMail, PresenceMail,
-                 StoreStateMail, StorePositionMail, RecordedMail, DeliverMail, SubscribedMail,
-                 EpochMail, GapMail, PresenceUpdateMail, HomePositionMail, PresenceListMail,
-                 PublishedMail, ReadNowAnswerMail, StopMail>;
+    std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, WatchMail, LeaveMail,
+                 PresenceMail, StoreStateMail, StorePositionMail, RecordedMail, DeliverMail,
+                 SubscribedMail, EpochMail, GapMail, PresenceUpdateMail, HomePositionMail,
+                 PresenceListMail, PublishedMail, ReadNowAnswerMail, StopMail>;
 
 // ---- to the source
 // --------------------------------------------------------------------------------

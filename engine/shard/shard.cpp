@@ -30,7 +30,8 @@ struct Shard::Loop {
         mail(*shard.parts_.mailbox),
         hub(shard.parts_.services->config,
             Mesh(shard.parts_.index, std::move(shard.parts_.others), std::move(shard.parts_.source),
-                 shard.parts_.services->config.engine.mailbox_max),
+                 shard.parts_.services->config.engine.mailbox_max,
+                 shard.parts_.services->config.engine.ports),
             metrics),
         connections(*shard.parts_.services, ring, hub, metrics, clock),
         stop_deadline(Millis(shard.parts_.services->config.engine.stop_deadline_ms)) {}

@@ -7,14 +7,15 @@
 
 namespace ringcast {
 
-ShardOutlets::ShardOutlets(std::vector<Mailbox<ShardMail>::Sender> senders) {
-  ensure(!senders.empty(), "a source without shards");
+ShardOutlets::ShardOutlets(std::vector<Mailbox<ShardMail>::Sender> senders, std::uint32_t ports)
+    : shards_(static_cast<std::uint32_t>(senders.size()) - ports) {
+  ensure(senders.size() > ports, "a source without shards");
   lines_.reserve(senders.size());
   for (auto& sender : senders) lines_.push_back({std::move(sender), {}, false});
 }
 
 void ShardOutlets::queue(ShardIndex to, ShardMail mail) {
-  ensure(to.value < lines_.size(), "mail to a shard that does not exist");
+  ensure(to.value < shards_, "mail to a shard that does not exist");
   Line& line = lines_[to.value];
   if (line.waiting.empty() && line.sender.try_send(std::move(mail)))
     line.unwoken = true;
@@ -43,7 +44,7 @@ std::size_t ShardOutlets::flush() {
 }
 
 bool ShardOutlets::all_taken() const {
-  return std::all_of(lines_.begin(), lines_.end(), [](const Line& line) {
+  return std::all_of(lines_.begin(), lines_.begin() + shards_, [](const Line& line) {
     return line.waiting.empty() && line.sender.all_taken();
   });
 }

@@ -17,9 +17,10 @@ namespace ringcast {
 // flush() has emptied the lines.
 class ShardOutlets final {
  public:
-  explicit ShardOutlets(std::vector<Mailbox<ShardMail>::Sender> senders);
+  // To each shard and, behind them, to each of `ports`, which gets answers alone.
+  ShardOutlets(std::vector<Mailbox<ShardMail>::Sender> senders, std::uint32_t ports);
 
-  [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(lines_.size()); }
+  [[nodiscard]] std::uint32_t shards() const { return shards_; }
 
   // Sends it if nothing waits before it and credits allow; flush() wakes the shard.
   void queue(ShardIndex to, ShardMail mail);
@@ -30,6 +31,10 @@ class ShardOutlets final {
 
   // An answer: its place was reserved with the question, so it waits for nobody.
   void answer(ShardIndex to, ShardMail mail);
+
+  [[nodiscard]] bool has_room(ShardIndex to) const {
+    return lines_[to.value].sender.credits() != 0;
+  }
 
   // Sends what waits, as the credits allow, and wakes each shard that got something, once. Returns
   // the number sent.
@@ -43,6 +48,7 @@ class ShardOutlets final {
     std::deque<ShardMail> waiting;
     bool unwoken = false;  // got something since its last wake
   };
+  std::uint32_t shards_;
   std::vector<Line> lines_;
 };
 

@@ -55,7 +55,7 @@ std::size_t index_of_reason(std::string_view reason) {
 
 Source::Source(SourceParts parts)
     : parts_(std::move(parts)),
-      outlets_(std::move(parts_.shards)),
+      outlets_(std::move(parts_.shards), parts_.config.engine.ports),
       limits_{parts_.config.outbox.envelope_bytes_warn, parts_.config.outbox.envelope_bytes_max} {
   const Uuid seed = Uuid::random();
   random_.seed(seed.bytes[0] | static_cast<std::uint32_t>(seed.bytes[1]) << 8 |

@@ -7,8 +7,10 @@
 namespace ringcast {
 
 void Source::publish_answer(const ReplyTo& reply_to, std::string room, Result<Appended> outcome) {
-  outlets_.answer(reply_to.connection.shard,
-                  PublishedMail{reply_to, std::move(room), std::move(outcome)});
+  const ShardIndex to = reply_to.connection.shard;
+  if (!reply_to.wants(outcome)) return;
+  if (reply_to.tag == ReplyTo::kErrorsOnly && !outlets_.has_room(to)) return;
+  outlets_.answer(to, PublishedMail{reply_to, std::move(room), std::move(outcome)});
 }
 
 void Source::answer_appends() {

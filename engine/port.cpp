@@ -1,0 +1,300 @@
+#include "port.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "auth/grants.hpp"
+#include "message/home_shard.hpp"
+#include "message/names.hpp"
+
+namespace ringcast {
+
+namespace {
+
+// Rooms whose route is known because a pattern includes them alone; beyond it they are found anew.
+constexpr std::size_t kPassingMax = 16'384;
+
+bool is_pattern(std::string_view room) { return room == "*" || room.ends_with(":*"); }
+
+}  // namespace
+
+Port::Port(ShardIndex self, const Config& config)
+    : self_(self),
+      config_(config),
+      receiver_(std::make_unique<Mailbox<ShardMail>::Receiver>(mailbox_)) {}
+
+Port::~Port() = default;
+
+void Port::connect(const std::vector<std::unique_ptr<Mailbox<ShardMail>>>& shards,
+                   Mailbox<SourceMail>* source) {
+  for (const auto& mailbox : shards) out_.push_back(mailbox->open(config_.engine.mailbox_max));
+  touched_.assign(out_.size(), false);
+  if (source != nullptr) source_ = source->open(config_.engine.mailbox_max);
+}
+
+// ---- what comes --------------------------------------------------------------------------------
+
+bool Port::drain(std::size_t max, PortListener& listener) {
+  wakeup_.drain();
+  const auto take = [&](ShardMail&& mail) {
+    handle(std::move(mail), listener);
+    return true;
+  };
+  const std::size_t taken = receiver_->drain(max, take);
+  if (taken >= max) return true;
+  // The last look comes after the flag, see Wakeup.
+  wakeup_.park();
+  if (receiver_->drain(max, take) == 0) return false;
+  wakeup_.unpark();
+  return true;
+}
+
+template <class Tell>
+void Port::for_each_in(std::string_view room, Tell tell) {
+  const Route& to = route(room);
+  if (to.to.size() == 1) return tell(SubscriptionId(to.to.front()));
+  telling_ = to.to;
+  for (std::size_t i = 0; i < telling_.size(); ++i)
+    if (find(telling_[i]) != nullptr) tell(telling_[i]);
+}
+
+void Port::handle(ShardMail&& mail, PortListener& listener) {
+  if (auto* event = std::get_if<DeliverMail>(&mail)) {
+    for_each_in(event->event->room, [&](SubscriptionId id) { listener.event(id, event->event); });
+  } else if (auto* answer = std::get_if<PublishedMail>(&mail)) {
+    if (answer->reply_to.tag != ReplyTo::kErrorsOnly) answered();
+    listener.published(answer->reply_to.tag, *answer);
+  } else if (auto* joined = std::get_if<SubscribedMail>(&mail)) {
+    subscribed(std::move(*joined), listener);
+  } else if (auto* gap = std::get_if<GapMail>(&mail)) {
+    for_each_in(gap->room, [&](SubscriptionId id) { listener.gap(id, *gap); });
+  } else if (auto* epoch = std::get_if<EpochMail>(&mail)) {
+    for_each_in(epoch->room, [&](SubscriptionId id) { listener.epoch_changed(id, *epoch); });
+  } else if (auto* users = std::get_if<PresenceUpdateMail>(&mail)) {
+    for_each_in(users->room, [&](SubscriptionId id) { listener.presence_changed(id, *users); });
+  } else if (auto* page = std::get_if<PresenceListMail>(&mail)) {
+    answered();
+    listener.presence_list(page->reply_to.tag, *page);
+  } else {
+    listener.mail(std::move(mail));
+  }
+}
+
+void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
+  const SubscriptionId id = mail.reply_to.connection.slot;
+  Subscription* subscription = find(id);
+  if (subscription == nullptr) return;
+  if (mail.error) {
+    listener.subscribed(id, mail);
+    if (find(id) != nullptr) unsubscribe(id);
+    return;
+  }
+  if (--subscription->answers_due != 0) return;
+  subscription->joined = true;
+  if (subscription->pattern) {
+    patterns_.push_back(id);
+    forget_passing();
+    for (auto& [room, to] : routes_)
+      if (pattern_includes(subscription->room, room)) to.to.push_back(id);
+  } else {
+    make_route(subscription->room).to.push_back(id);
+  }
+  listener.subscribed(id, mail);
+  if (!mail.missed) return;
+  for (const EventRef& event : *mail.missed) {
+    if (find(id) == nullptr) return;
+    listener.event(id, event);
+  }
+}
+
+Port::Subscription* Port::find(SubscriptionId id) {
+  if (id.index >= slots_.size()) return nullptr;
+  Subscription& subscription = slots_[id.index];
+  return subscription.open && subscription.generation == id.generation ? &subscription : nullptr;
+}
+
+// The route of a room, made if it is not known, with all patterns that include it.
+Port::Route& Port::make_route(std::string_view room) {
+  const auto known = routes_.find(room);
+  if (known != routes_.end()) return known->second;
+  Route made;
+  for (const SubscriptionId id : patterns_)
+    if (pattern_includes(slots_[id.index].room, room)) made.to.push_back(id);
+  return routes_.emplace(std::string(room), std::move(made)).first->second;
+}
+
+const Port::Route& Port::route(std::string_view room) {
+  const auto known = routes_.find(room);
+  if (known != routes_.end()) return known->second;
+  if (routes_.size() >= kPassingMax + count_) forget_passing();
+  return make_route(room);
+}
+
+void Port::forget_passing() {
+  boost::unordered::erase_if(routes_, [](const auto& entry) { return entry.second.named == 0; });
+}
+
+// ---- what is asked -----------------------------------------------------------------------------
+
+void Port::send(ShardIndex shard, ShardMail&& mail) {
+  out_[shard.value].send_reserved(std::move(mail));
+  touched_[shard.value] = any_touched_ = true;
+}
+
+Result<SubscriptionId> Port::subscribe(std::string_view room, std::optional<Position> recover) {
+  const bool pattern = is_pattern(room);
+  if (auto good = pattern ? check_pattern(room, "room") : check_room(room); !good)
+    return good.error();
+  if (pattern && recover)
+    return {Errc::validation, "recover: a pattern has no position, subscribe to a room instead"};
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint32_t at = free_.back();
+  Subscription& made = slots_[at];
+  const SubscriptionId id{at, made.generation + 1};
+  made.room = room;
+  made.pattern = pattern;
+  made.joined = false;
+  made.answers_due = pattern ? shards() : 1;
+  made.generation = id.generation;
+  if (auto asked = ask_for(id, std::move(recover)); !asked) return asked.error();
+  made.open = true;
+  free_.pop_back();
+  ++count_;
+  ++(pattern ? watched_[made.room] : make_route(room).named);
+  return id;
+}
+
+Result<void> Port::ask_for(SubscriptionId id, std::optional<Position> recover) {
+  const Subscription& subscription = slots_[id.index];
+  const Error busy{Errc::unavailable, "the room's shard is busy, try again"};
+  const ReplyTo answer_to{{self_, id}, 0};
+  if (!subscription.pattern) {
+    const ShardIndex home = home_shard(subscription.room, shards());
+    if (out_[home.value].credits() == 0) return busy;
+    send(home, SubscribeMail{subscription.room, answer_to, std::move(recover)});
+    return {};
+  }
+  for (const ShardSender& sender : out_)
+    if (sender.credits() == 0) return busy;
+  for (std::uint32_t shard = 0; shard < shards(); ++shard)
+    send({shard}, WatchMail{subscription.room, answer_to, WatchMail::Action::begin});
+  return {};
+}
+
+void Port::unsubscribe(SubscriptionId id) {
+  Subscription* subscription = find(id);
+  if (subscription == nullptr) return;
+  subscription->open = false;
+  const Subscription gone = std::move(*subscription);
+  free_.push_back(id.index);
+  --count_;
+  if (gone.pattern) {
+    std::erase(patterns_, id);
+    forget_passing();
+    for (auto& [room, to] : routes_) std::erase(to.to, id);
+    leave_pattern(gone);
+  } else {
+    leave_room(id, gone);
+  }
+}
+
+// Home is told when nobody of this port is left. The place was reserved with the subscription: it
+// is bounded by those.
+void Port::leave_pattern(const Subscription& gone) {
+  const auto watched = watched_.find(gone.room);
+  if (--watched->second != 0) return;
+  watched_.erase(watched);
+  for (std::uint32_t shard = 0; shard < shards(); ++shard)
+    send({shard}, WatchMail{gone.room, reply_to(0), WatchMail::Action::end});
+}
+
+void Port::leave_room(SubscriptionId id, const Subscription& gone) {
+  const auto known = routes_.find(gone.room);
+  Route& to = known->second;
+  std::erase(to.to, id);
+  if (--to.named != 0) return;
+  if (to.to.empty()) routes_.erase(known);
+  send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
+}
+
+Result<void> Port::reserve_answer() {
+  if (questions_ >= config_.engine.mailbox_max)
+    return {Errc::unavailable, fmt::format("{} questions of this port wait for answers "
+                                           "(mailbox_max)",
+                                           questions_)};
+  ++questions_;
+  return {};
+}
+
+Result<void> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
+  if (auto good = check_room(ask.room); !good) return good;
+  if (auto good = check_event_type(ask.type, "event"); !good) return good;
+  const bool stored = namespace_for(config_, ask.room).history == HistoryKind::store;
+  const ShardIndex home = home_shard(ask.room, shards());
+  if (stored && !source_) return {Errc::unavailable, "there is no store"};
+  if ((stored ? source_.credits() : out_[home.value].credits()) == 0)
+    return {Errc::unavailable, "the room's shard or store is busy, try again"};
+  if (tag != ReplyTo::kErrorsOnly)
+    if (auto reserved = reserve_answer(); !reserved) return reserved;
+  const bool id_given = ask.id.has_value();
+  const Uuid id = id_given ? *ask.id : Uuid::random();
+  if (stored) {
+    PlainRow row{id,
+                 std::string(ask.room),
+                 std::string(ask.type),
+                 std::move(ask.data),
+                 std::string(ask.exclude_user),
+                 std::string(ask.key),
+                 {},
+                 std::string(ask.idempotency_key),
+                 id_given,
+                 {}};
+    source_.send_reserved(AppendMail{std::move(row), reply_to(tag)});
+    source_touched_ = true;
+    return {};
+  }
+  const Event fields{id, {}, ask.type, {}, time, ask.exclude_user, ask.key, 0};
+  send(home, PublishMail{make_events(fields, std::span(&ask.room, 1), std::move(ask.data)),
+                         reply_to(tag),
+                         {},
+                         std::string(ask.idempotency_key),
+                         id_given});
+  return {};
+}
+
+Result<void> Port::list_viewers(std::string_view room, std::string_view after, std::uint32_t limit,
+                                std::uint64_t tag) {
+  if (auto good = check_room(room); !good) return good;
+  return ask(home_shard(room, shards()), PresenceMail{std::string(room),
+                                                      {},
+                                                      reply_to(tag),
+                                                      PresenceMail::Action::list,
+                                                      std::string(after),
+                                                      limit});
+}
+
+void Port::answer(ShardIndex shard, ShardMail mail) { send(shard, std::move(mail)); }
+
+Result<void> Port::ask(ShardIndex shard, ShardMail question) {
+  if (out_[shard.value].credits() == 0) return {Errc::unavailable, "a shard is busy, try again"};
+  if (auto reserved = reserve_answer(); !reserved) return reserved;
+  send(shard, std::move(question));
+  return {};
+}
+
+void Port::flush() {
+  if (std::exchange(source_touched_, false)) source_.wake();
+  if (!std::exchange(any_touched_, false)) return;
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    if (!touched_[i]) continue;
+    touched_[i] = false;
+    out_[i].wake();
+  }
+}
+
+}  // namespace ringcast

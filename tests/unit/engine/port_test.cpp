@@ -1,0 +1,316 @@
+// An application's port: what it publishes and subscribes to in a running engine.
+#include "port.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine.hpp"
+#include "message/home_shard.hpp"
+#include "message/json.hpp"
+
+namespace ringcast {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+constexpr std::uint32_t kMailboxMax = 64;
+
+// Writes down what comes, a line each, by subscription.
+class Recorder final : public PortListener {
+ public:
+  void subscribed(SubscriptionId id, const SubscribedMail& answer) override {
+    answers[id] = answer;
+  }
+  void event(SubscriptionId id, const EventRef& event) override {
+    lines[id].push_back(fmt::format("{} {}", event->room, event->data));
+    last_offset = event->offset;
+    if (on_event) on_event(id);
+  }
+  void gap(SubscriptionId id, const GapMail& gap) override {
+    lines[id].push_back(fmt::format("{} gap {}-{}", gap.room, gap.from, gap.to));
+    gaps.push_back(gap);
+  }
+  void epoch_changed(SubscriptionId, const EpochMail&) override {}
+  void presence_changed(SubscriptionId, const PresenceUpdateMail&) override {}
+  void published(std::uint64_t tag, const PublishedMail& answer) override {
+    outcomes.emplace(tag, answer.outcome);
+  }
+  void presence_list(std::uint64_t tag, const PresenceListMail& answer) override {
+    pages.emplace(tag, answer);
+  }
+  void mail(ShardMail&&) override {}
+
+  std::map<SubscriptionId, SubscribedMail> answers;
+  std::map<SubscriptionId, Lines> lines;
+  std::multimap<std::uint64_t, Result<Appended>> outcomes;
+  std::map<std::uint64_t, PresenceListMail> pages;
+  std::vector<GapMail> gaps;
+  std::function<void(SubscriptionId)> on_event;
+  Offset last_offset = 0;
+};
+
+class PortTest : public ::testing::Test {
+ protected:
+  explicit PortTest(std::function<void(Config&)> change = [](Config&) {}) {
+    Config config;
+    config.listen.address = "127.0.0.1:0";
+    config.engine.shards = 2;
+    config.engine.ports = 2;
+    config.engine.mailbox_max = kMailboxMax;
+    config.engine.stop_deadline_ms = 500;
+    config.log.level = log::Level::error;
+    config.dev = true;
+    change(config);
+    auto started = Engine::start(std::move(config));
+    EXPECT_TRUE(started.ok()) << started.error().detail;
+    engine_ = std::move(*started);
+    port_ = &engine_->port(0);
+  }
+
+  void publish(std::string_view room, std::string_view data, std::uint64_t tag = 1) {
+    auto asked = try_publish(room, data, tag);
+    EXPECT_TRUE(asked.ok()) << asked.error().detail;
+    port_->flush();
+  }
+  Result<void> try_publish(std::string_view room, std::string_view data, std::uint64_t tag = 1) {
+    PublishAsk ask;
+    ask.room = room;
+    ask.type = "t";
+    ask.data = *check_payload(data, JsonShape::any, "data");
+    return port_->publish(std::move(ask), WallTime{}, tag);
+  }
+  SubscriptionId subscribe(std::string_view room, std::optional<Position> recover = {}) {
+    auto id = port_->subscribe(room, std::move(recover));
+    EXPECT_TRUE(id.ok()) << id.error().detail;
+    port_->flush();
+    until([&] { return seen_.answers.contains(*id); });
+    return *id;
+  }
+  // Drains until it is so; the test runner's time-out is the limit.
+  void until(const std::function<bool()>& so) {
+    while (true) {
+      while (port_->drain(1'024, seen_)) {
+      }
+      port_->flush();
+      if (so()) return;
+      pollfd wait{port_->fd(), POLLIN, 0};
+      ASSERT_GE(::poll(&wait, 1, 30'000), 1) << "nothing has come";
+    }
+  }
+  // A room whose home is that shard.
+  static std::string room_at(std::uint32_t shard) {
+    for (int i = 0;; ++i)
+      if (std::string room = fmt::format("chat:{}", i); home_shard(room, 2).value == shard)
+        return room;
+  }
+
+  std::unique_ptr<Engine> engine_;
+  Port* port_ = nullptr;
+  Recorder seen_;
+};
+
+TEST_F(PortTest, APublishIsAnsweredWithIdAndPositionAndReachesTheSubscriber) {
+  for (const std::uint32_t shard : {0U, 1U}) {
+    const std::string room = room_at(shard);
+    const SubscriptionId id = subscribe(room);
+    EXPECT_EQ(seen_.answers[id].at.offset, 0U);
+    publish(room, "1", 7 + shard);
+    publish(room, "2", 7 + shard);
+    until([&] { return seen_.lines[id].size() == 2 && seen_.outcomes.count(7 + shard) == 2; });
+    EXPECT_EQ(seen_.lines[id], (Lines{room + " 1", room + " 2"}));
+    const auto& first = seen_.outcomes.find(7 + shard)->second;
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ(first.value().offset, 1U);
+    EXPECT_EQ(first.value().epoch, seen_.answers[id].at.epoch);
+  }
+}
+
+TEST_F(PortTest, TwoSubscriptionsOfARoomBeginEachAtItsOwnPoint) {
+  const SubscriptionId early = subscribe("chat:1");
+  publish("chat:1", "1");
+  until([&] { return seen_.lines[early].size() == 1; });
+  const SubscriptionId late = subscribe("chat:1");
+  EXPECT_EQ(seen_.answers[late].at.offset, 1U);
+  publish("chat:1", "2");
+  until([&] { return seen_.lines[late].size() == 1; });
+  EXPECT_EQ(seen_.lines[early], (Lines{"chat:1 1", "chat:1 2"}));
+  EXPECT_EQ(seen_.lines[late], (Lines{"chat:1 2"}));
+}
+
+TEST_F(PortTest, OneThatComesBackRecoversWhatItMissed) {
+  const SubscriptionId first = subscribe("chat:1");
+  const Epoch epoch = seen_.answers[first].at.epoch;
+  publish("chat:1", "1");
+  publish("chat:1", "2");
+  until([&] { return seen_.lines[first].size() == 2; });
+  port_->unsubscribe(first);
+  publish("chat:1", "3");
+  const SubscriptionId again = subscribe("chat:1", Position{epoch, 1});
+  EXPECT_EQ(seen_.answers[again].recovered, true);
+  EXPECT_EQ(seen_.lines[again], (Lines{"chat:1 2", "chat:1 3"}));
+  EXPECT_EQ(seen_.lines[first].size(), 2U);
+}
+
+TEST_F(PortTest, APatternGetsRoomsThatAreThereAndRoomsThatCome) {
+  publish("chat:1", "0");
+  until([&] { return seen_.outcomes.size() == 1; });
+  const SubscriptionId chats = subscribe("chat:*");
+  const SubscriptionId all = subscribe("*");
+  const SubscriptionId one = subscribe("chat:1");
+  publish("chat:1", "1");
+  publish("chat:2", "2");
+  publish("other", "3");
+  until([&] { return seen_.lines[all].size() == 3 && seen_.outcomes.size() == 4; });
+  EXPECT_EQ(Lines(seen_.lines[one]), (Lines{"chat:1 1"}));
+  EXPECT_EQ(seen_.lines[chats].size(), 2U);
+
+  port_->unsubscribe(chats);
+  port_->unsubscribe(one);
+  publish("chat:1", "4");
+  publish("chat:3", "5");
+  until([&] { return seen_.lines[all].size() == 5; });
+  EXPECT_EQ(seen_.lines[chats].size(), 2U);
+  EXPECT_EQ(seen_.lines[one].size(), 1U);
+}
+
+TEST_F(PortTest, AnEndedPatternLeavesTheRoomsThatAreSubscribedByName) {
+  const SubscriptionId one = subscribe("chat:1");
+  const SubscriptionId chats = subscribe("chat:*");
+  port_->unsubscribe(chats);
+  publish("chat:1", "1");
+  until([&] { return seen_.lines[one].size() == 1; });
+  EXPECT_TRUE(seen_.lines[chats].empty());
+  EXPECT_EQ(port_->subscriptions(), 1U);
+}
+
+TEST_F(PortTest, WhoeverIsToldMayUnsubscribe) {
+  const SubscriptionId first = subscribe("chat:1");
+  const SubscriptionId second = subscribe("chat:1");
+  seen_.on_event = [&](SubscriptionId) {
+    port_->unsubscribe(first);
+    port_->unsubscribe(second);
+    port_->unsubscribe(second);
+  };
+  publish("chat:1", "1");
+  publish("chat:1", "2");
+  until([&] { return seen_.outcomes.size() == 2; });
+  EXPECT_EQ(seen_.lines[first].size() + seen_.lines[second].size(), 1U);
+  EXPECT_EQ(port_->subscriptions(), 0U);
+}
+
+TEST_F(PortTest, OnlyFailuresAreToldIfThatIsAskedFor) {
+  publish("chat:1", "1", ReplyTo::kErrorsOnly);
+  PublishAsk other;
+  other.room = "chat:1";
+  other.type = "t";
+  other.data = *check_payload("2", JsonShape::any, "data");
+  other.idempotency_key = "k";
+  const auto send = [&](std::string_view data) {
+    PublishAsk ask = other;
+    ask.data = *check_payload(data, JsonShape::any, "data");
+    ASSERT_TRUE(port_->publish(std::move(ask), WallTime{}, ReplyTo::kErrorsOnly).ok());
+    port_->flush();
+  };
+  send("2");
+  send("3");  // the same key, other bytes
+  until([&] { return seen_.outcomes.size() == 1; });
+  ASSERT_FALSE(seen_.outcomes.begin()->second.ok());
+  EXPECT_EQ(seen_.outcomes.begin()->second.error().code, Errc::conflict);
+}
+
+TEST_F(PortTest, WrongNamesAreRefusedWithTheFieldThatIsWrong) {
+  EXPECT_EQ(try_publish("", "1").error().code, Errc::validation);
+  EXPECT_NE(try_publish("a*", "1").error().detail.find("room"), std::string::npos);
+  PublishAsk reserved;
+  reserved.room = "r";
+  reserved.type = "subscribed";
+  reserved.data = *check_payload("1", JsonShape::any, "data");
+  EXPECT_NE(port_->publish(std::move(reserved), WallTime{}, 1).error().detail.find("event"),
+            std::string::npos);
+  EXPECT_EQ(port_->subscribe("chat*", {}).error().code, Errc::validation);
+  EXPECT_EQ(port_->subscribe("chat:*", Position{"e", 1}).error().code, Errc::validation);
+  EXPECT_EQ(port_->subscriptions(), 0U);
+}
+
+// Nobody drains the port: the publishes of another go on, and the port is told what it has missed.
+TEST_F(PortTest, AFullPortHoldsUpNobodyAndIsToldOfTheGap) {
+  const std::string room = room_at(0);
+  const SubscriptionId id = subscribe(room);
+  Port& other = engine_->port(1);
+  Recorder others;
+  constexpr int kEvents = 4 * kMailboxMax + 200;  // more than the history holds
+  for (int sent = 0; sent < kEvents;) {
+    PublishAsk ask;
+    ask.room = room;
+    ask.type = "t";
+    ask.data = *check_payload(std::to_string(sent), JsonShape::any, "data");
+    if (other.publish(std::move(ask), WallTime{}, 1).ok()) ++sent;
+    other.flush();
+    while (other.drain(64, others)) {
+    }
+  }
+  while (others.outcomes.size() < kEvents) {
+    pollfd wait{other.fd(), POLLIN, 0};
+    ASSERT_GE(::poll(&wait, 1, 30'000), 1);
+    while (other.drain(64, others)) {
+    }
+  }
+  for (const auto& [tag, outcome] : others.outcomes) EXPECT_TRUE(outcome.ok());
+  until([&] { return !seen_.gaps.empty(); });
+  EXPECT_EQ(seen_.gaps.front().reason, GapMail::Reason::overflow);
+  EXPECT_EQ(seen_.gaps.front().to, Offset{kEvents});
+  EXPECT_EQ(seen_.lines[id].size(), std::size_t{kMailboxMax} + 1);
+  publish(room, "1000");
+  until([&] { return seen_.last_offset == Offset{kEvents} + 1; });
+}
+
+TEST_F(PortTest, AQuestionThatIsNotAnsweredYetHasItsPlace) {
+  std::uint32_t accepted = 0;
+  Result<void> refused;
+  while (refused.ok() && accepted <= 4 * kMailboxMax) {
+    refused = port_->list_viewers(accepted % 2 == 0 ? room_at(0) : room_at(1), "", 10, accepted);
+    accepted += refused.ok();
+  }
+  EXPECT_EQ(accepted, kMailboxMax);
+  EXPECT_EQ(refused.error().code, Errc::unavailable);
+  port_->flush();
+  until([&] { return seen_.pages.size() == accepted; });
+  EXPECT_TRUE(port_->list_viewers("chat:1", "", 10, 1).ok());
+}
+
+// With a store: what is published into its rooms is a row before it is an event.
+class PortWithStore : public PortTest {
+ protected:
+  PortWithStore() : PortTest([](Config& config) { config.store.url = "sqlite:" + path(); }) {}
+  ~PortWithStore() override {
+    engine_.reset();
+    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path() + suffix);
+  }
+  static std::string path() {
+    return (std::filesystem::temp_directory_path() / fmt::format("port_test_{}.db", ::getpid()))
+        .string();
+  }
+};
+
+TEST_F(PortWithStore, APublishIntoAStoreRoomIsCommittedAndThenDelivered) {
+  const SubscriptionId id = subscribe("tenant:42");
+  const SubscriptionId tenants = subscribe("tenant:*");
+  publish("tenant:42", R"({"a":1})", 5);
+  until([&] { return seen_.lines[id].size() == 1 && seen_.lines[tenants].size() == 1; });
+  const auto outcome = seen_.outcomes.find(5);
+  ASSERT_NE(outcome, seen_.outcomes.end());
+  ASSERT_TRUE(outcome->second.ok());
+  EXPECT_EQ(outcome->second.value().offset, seen_.last_offset);
+}
+
+}  // namespace
+}  // namespace ringcast
