@@ -85,7 +85,8 @@ class OutboxStore {
   virtual Result<void> fail(std::span<const FailedRow> rows) = 0;
 
   // Everything up to `top` was delivered, and what failed of it was given to fail() before: only
-  // now do its rows stop being pending for the application. Never goes back.
+  // now do its rows stop being pending for the application. Never goes back. `rate_limited`: a
+  // writer is in the way; to be asked again soon.
   virtual Result<void> note_delivered(Offset top) = 0;
 
   // As note_delivered(), but the starts that are counted go on counting: there is more to try.

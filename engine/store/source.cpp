@@ -377,7 +377,7 @@ void Source::note_delivered() {
     noted_ = *std::exchange(to_note_, std::nullopt);
     return;
   }
-  note_at_ = now() + kNoteAfter;
+  note_at_ = now() + kBusyRetry;
   if (noted.error().code == Errc::unavailable) lost(noted.error());
 }
 

@@ -159,6 +159,10 @@ Result<std::int64_t> SqliteConnection::query_integer(std::string_view sql) {
   return *stepped == SqliteStatement::Step::row ? statement->integer(0) : 0;
 }
 
+void SqliteConnection::wait_at_most(int busy_timeout_ms) {
+  sqlite3_busy_timeout(connection_.get(), busy_timeout_ms);
+}
+
 std::int64_t SqliteConnection::last_insert_id() const {
   return sqlite3_last_insert_rowid(connection_.get());
 }

@@ -65,6 +65,8 @@ class SqliteConnection final {
   [[nodiscard]] Result<SqliteStatement> prepare(std::string_view sql);
   Result<void> execute(const std::string& sql);  // one or several statements, without results
   [[nodiscard]] Result<std::int64_t> query_integer(std::string_view sql);  // 0 if there is no row
+  // Another busy_timeout_ms from here on; 0: no waiting.
+  void wait_at_most(int busy_timeout_ms);
   [[nodiscard]] std::int64_t last_insert_id() const;
   [[nodiscard]] bool in_transaction() const;
 

@@ -407,10 +407,14 @@ Result<Offset> SqliteStore::delivered_up_to() {
   return static_cast<Offset>(*delivered);
 }
 
+// Rows that could be delivered meanwhile do not wait for an application that writes.
 Result<void> SqliteStore::note_delivered(Offset top) {
-  return note(top,
-              "update ringcast_progress set delivered = ?1, starts = 0, begun = 0"
-              " where delivered < ?1");
+  open_->connection.wait_at_most(0);
+  auto noted = note(top,
+                    "update ringcast_progress set delivered = ?1, starts = 0, begun = 0"
+                    " where delivered < ?1");
+  open_->connection.wait_at_most(kBusyTimeoutMs);
+  return noted;
 }
 
 Result<void> SqliteStore::note_on_trial(Offset top) {

@@ -24,7 +24,8 @@ namespace ringcast {
 //
 // Thread: outbox. One connection; it holds no transaction between calls. A window holds at most
 // `limit` rows and, beyond its first row, window_bytes_max of payload; a payload above
-// envelope_bytes_max is never read. Waits for another writer's lock at most kBusyTimeoutMs.
+// envelope_bytes_max is never read. Waits for another writer's lock at most kBusyTimeoutMs, and
+// note_delivered() not at all.
 class SqliteStore final : public OutboxStore {
  public:
   static constexpr int kBusyTimeoutMs = 2'000;

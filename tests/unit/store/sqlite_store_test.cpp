@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
+#include <future>
+#include <thread>
 
 #include "message/envelope.hpp"
 #include "message/timestamp.hpp"
@@ -332,6 +335,27 @@ TEST_F(SqliteStoreTest, AReadThatFailsDoesNotMoveTheCursor) {
   EXPECT_EQ(append(row).error().code, Errc::unavailable);
   ASSERT_TRUE(blocker.execute("rollback"));
   EXPECT_THAT(read(), ElementsAre("a"));
+}
+
+// Applications that write without a break must not hold up what is to be delivered.
+TEST_F(SqliteStoreTest, ANoteDoesNotWaitForAWriter) {
+  ASSERT_TRUE(open().ok());
+  write({"a"});
+  EXPECT_THAT(read(), ElementsAre("a"));
+  Database blocker(backend_.path());
+  ASSERT_TRUE(blocker.execute("begin immediate"));
+  std::promise<void> returned;
+  std::thread writer([&blocker, done = returned.get_future()] {
+    done.wait_for(std::chrono::milliseconds(SqliteStore::kBusyTimeoutMs / 2));
+    blocker.execute("rollback");
+  });
+  const auto noted = store_->note_delivered(1);
+  returned.set_value();
+  writer.join();
+  ASSERT_FALSE(noted.ok());
+  EXPECT_EQ(noted.error().code, Errc::rate_limited);
+  ASSERT_TRUE(store_->note_delivered(1).ok());
+  EXPECT_EQ(database().text("select status from ringcast_outbox_status"), "published");
 }
 
 // ---- keys ---------------------------------------------------------------------------------------
