@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "pg/pg_operator.hpp"
@@ -153,6 +154,10 @@ std::vector<std::string_view> close_reason_labels() {
 
 Result<std::unique_ptr<OutboxStore>> make_store(const Config& config) {
   if (config.store.url.empty()) return std::unique_ptr<OutboxStore>();
+  const std::string& folder = config.outbox.archive_folder;
+  std::error_code error;
+  if (!folder.empty() && !std::filesystem::is_directory(folder, error))
+    return {Errc::validation, fmt::format("outbox.archive_folder: {} is not a folder", folder)};
   if (is_postgres(config.store.url))
     return pg::make_pg_store(config.store, config.outbox, dedupe_limits(config));
   return make_sqlite_store(config);

@@ -239,4 +239,50 @@ Result<Epoch> PgOperator::rebase() {
   return current_epoch(connection_);
 }
 
+Result<ArchiveOutcome> PgOperator::archive(const ArchiveOrder& order) {
+  auto locked = lock_archive(connection_);
+  if (!locked) return explained(locked.error());
+  if (!*locked) return Error{Errc::conflict, "another program archives this outbox just now"};
+  auto file = ArchiveFile::open(order.file);
+  if (!file) return file.error();
+  auto leaves = old_leaves(connection_, order.before_day);
+  if (!leaves) return explained(leaves.error());
+  ArchiveOutcome outcome;
+  for (OldLeaf& leaf : *leaves) {
+    const bool removes = order.after == ArchiveOrder::After::remove;
+    if (removes && !leaf.retired) {
+      auto stays = retire_leaf(connection_, leaf.day, Retired::kept);
+      if (!stays) return explained(stays.error());
+      if (stays->has_value()) {
+        outcome.kept.push_back(fmt::format("the partition of {} stays: {}", leaf.day, **stays));
+        continue;
+      }
+      leaf.retired = true;
+    }
+    if (auto done = archive_leaf(leaf, *file, outcome); !done) return explained(done.error());
+    if (!removes) continue;
+    if (auto dropped = drop_retired_leaf(connection_, leaf.day); !dropped)
+      return explained(dropped.error());
+  }
+  auto rest =
+      connection_.query("select count(*) from ringcast.outbox_default where created_at < $1::date",
+                        Params{}.add(order.before_day));
+  if (!rest) return explained(rest.error());
+  if (const auto rows = rest->number(0, 0); rows != 0)
+    outcome.kept.push_back(fmt::format("{} rows of days that had no partition stay", rows));
+  return outcome;
+}
+
+Result<void> PgOperator::archive_leaf(const OldLeaf& leaf, ArchiveFile& file,
+                                      ArchiveOutcome& outcome) {
+  for (std::int64_t last_id = 0;;) {
+    auto page = read_leaf_page(connection_, leaf, last_id);
+    if (!page) return page.error();
+    if (page->rows == 0) return file.sync();
+    if (auto appended = file.append(page->lines); !appended) return appended;
+    outcome.rows += page->rows;
+    last_id = page->last_id;
+  }
+}
+
 }  // namespace ringcast::pg

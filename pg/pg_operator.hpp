@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pg/connection.hpp"
+#include "pg/retention.hpp"
 #include "store/outbox_operator.hpp"
 
 namespace ringcast::pg {
@@ -23,11 +24,13 @@ class PgOperator final : public OutboxOperator {
   Result<std::int64_t> redrive(std::int64_t id) override;
   Result<void> drop(std::int64_t id) override;
   Result<Epoch> rebase() override;
+  Result<ArchiveOutcome> archive(const ArchiveOrder& order) override;
 
  private:
   explicit PgOperator(Connection connection) : connection_(std::move(connection)) {}
   Result<void> add_daemons(OutboxOverview& out);
   Error why_not(std::int64_t id);
+  Result<void> archive_leaf(const OldLeaf& leaf, ArchiveFile& file, ArchiveOutcome& outcome);
 
   Connection connection_;
 };

@@ -85,7 +85,8 @@ PgStore::PgStore(Settings settings)
 PgStore::PgStore(Settings settings, std::unique_ptr<Reader> reader)
     : settings_(std::move(settings)),
       reader_(std::move(reader)),
-      listener_(settings_.url, settings_.pace, settings_.node) {}
+      listener_(settings_.url, settings_.pace, settings_.node),
+      retention_(settings_.archive_folder) {}
 
 // ---- connecting ---------------------------------------------------------------------------------
 
@@ -93,6 +94,7 @@ PgStore::PgStore(Settings settings, std::unique_ptr<Reader> reader)
 Result<std::string> PgStore::connect() {
   connection_.reset();
   listener_.suspect();
+  retention_.forget();
   auto made = Connection::open(settings_.url, "ringcast", settings_.timeouts);
   if (!made) return made.error();
   connection_ = std::move(*made);
@@ -133,9 +135,10 @@ Result<void> PgStore::check_sequence() {
       " where seqrelid = 'ringcast.outbox_id'::regclass");
   if (!rows) return rows.error();
   if (!rows->empty() && rows->flag(0, 0)) return {};
-  return Error{Errc::validation,
-               "the sequence ringcast.outbox_id must have cache 1 and count upwards without cycle, "
-               "else the order of ids is not the order of commits"};
+  return Error{
+      Errc::validation,
+      "the sequence ringcast.outbox_id does not number rows in the order of their commits: "
+      "run `alter sequence ringcast.outbox_id increment 1 cache 1 no cycle`"};
 }
 
 Result<StoreState> PgStore::open(std::chrono::seconds history, std::uint64_t replay_bytes_max) {
@@ -158,7 +161,10 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
   auto scan = reader_->whole_leaf_scan(*connection_);
   if (!scan) return scan.error();
   if (scan->has_value())
-    log::error("outbox: a plan reads a whole partition, an index is missing: {}", **scan);
+    log::error(
+        "outbox: a look at the table reads a whole partition ({}): each partition needs its "
+        "indexes on (id) and on (xid, id), make the one that is missing",
+        **scan);
   return with_delivered(std::move(state).value());
 }
 
@@ -230,6 +236,19 @@ Result<void> PgStore::prune() {
   if (auto done = connection_->execute(kPrune, Params{}.add(kept.count())); !done)
     return done.error();
   return forget_keys(*connection_, settings_.dedupe);
+}
+
+Result<bool> PgStore::retire() {
+  if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
+  const auto history = std::chrono::ceil<std::chrono::days>(history_).count();
+  auto more =
+      retention_.step(*connection_, std::max<std::int64_t>(settings_.retention_days, history));
+  if (more) return more;
+  if (!connection_->usable()) return away(more.error());
+  // The source takes `unavailable` for a connection that is lost.
+  Error error = more.error();
+  if (error.code == Errc::unavailable) error.code = Errc::rate_limited;
+  return error;
 }
 
 Result<bool> PgStore::is_recorded(Offset offset) {
@@ -346,6 +365,8 @@ PgStore::Settings store_settings(const StoreConfig& store, const OutboxConfig& o
   settings.limits = {.window_bytes_max = outbox.window_bytes_max,
                      .payload_bytes_max = outbox.envelope_bytes_max};
   settings.dedupe = dedupe;
+  settings.retention_days = outbox.retention_days;
+  settings.archive_folder = outbox.archive_folder;
   if (outbox.poll_interval_ms != 0) settings.pace.poll_fallback = Millis{outbox.poll_interval_ms};
   return settings;
 }

@@ -12,6 +12,7 @@
 #include "pg/connection.hpp"
 #include "pg/listener.hpp"
 #include "pg/reader.hpp"
+#include "pg/retention.hpp"
 #include "pg/window_reader.hpp"
 #include "store/outbox_store.hpp"
 
@@ -33,6 +34,8 @@ class PgStore : public OutboxStore {
     Listener::Pace pace;
     Timeouts timeouts;
     std::string node = random_node();  // this daemon's name in ringcast.reader
+    std::uint32_t retention_days = 7;  // 0: partitions stay
+    std::string archive_folder;
   };
   explicit PgStore(Settings settings);
 
@@ -48,6 +51,7 @@ class PgStore : public OutboxStore {
   Result<void> begin_row(Offset delivered) override;
   Result<void> take_back(Offset delivered, const Trial& counted) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
+  Result<bool> retire() override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
   Result<Trouble> trouble() override;
@@ -84,6 +88,7 @@ class PgStore : public OutboxStore {
   Settings settings_;
   std::unique_ptr<Reader> reader_;
   Listener listener_;
+  Retention retention_;
   std::optional<Connection> connection_;
   std::chrono::seconds history_{0};
   std::string described_ = "PostgreSQL, not connected yet";

@@ -439,16 +439,144 @@ alter table ringcast.progress
   add column begun int not null default 0;
 )sql";
 
+// Partitions leave by these functions, so that a daemon needs no right to change tables. A writer
+// that comes while they wait for the outbox's lock waits behind them: 50 ms at most, because who
+// holds it longer than that has a long transaction, and another try comes.
+constexpr std::string_view kRetention = R"sql(
+-- Why a partition has to stay; null: its rows were delivered and nobody has to decide on one.
+-- Everybody waits meanwhile, so each question is put so that only an index answers it cheaply: a
+-- plan that hopes for an early hit reads all rows when there is none.
+create function ringcast.why_leaf_stays(leaf text) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  seen pg_snapshot;
+  stays boolean;
+begin
+  select case when w.more then w.snap_from else w.snap_to end into seen
+  from ringcast.reader_window w join ringcast.progress p using (source)
+  where w.source = 'outbox' and w.no * 8192 + w.n <= p.delivered order by w.no desc limit 1;
+  seen := coalesce(seen, '1:1:');
+  execute format('select (select xid from ringcast.%1$I order by xid desc limit 1) '
+                 '>= pg_snapshot_xmax($1) or exists (select from pg_snapshot_xip($1) as x where x = '
+                 '(select xid from ringcast.%1$I where xid >= x order by xid limit 1))',
+                 leaf) into stays using seen;
+  -- In status mode a snapshot also sees rows that nobody has claimed yet.
+  if stays is not true and (select mode from ringcast.meta) = 'status' then
+    execute format('select (select id from ringcast.%1$I where position = 0 order by id limit 1) '
+                   'is not null or (select position from ringcast.%1$I where position > 0 '
+                   'order by position desc limit 1) > p.delivered '
+                   'from ringcast.progress p where p.source = ''outbox''', leaf) into stays;
+  end if;
+  if stays then return 'rows of it were not delivered'; end if;
+  execute format('select exists (select from ringcast.failed f where f.source = ''outbox'' and '
+                 'f.state in (1, 2) and f.id >= (select min(id) from ringcast.%1$I) and '
+                 'f.id <= (select max(id) from ringcast.%1$I) and '
+                 'f.id = (select o.id from ringcast.%1$I o where o.id = f.id))', leaf) into stays;
+  if stays then return 'dead letters of it wait for somebody'; end if;
+  return null;
+end $$;
+
+-- Takes the partition of a day that is over out of the outbox. `keep`: as outbox_retired_YYYYMMDD,
+-- for the archive. Gives why it stays; null: it is out.
+create function ringcast.retire_leaf(day date, keep boolean) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set lock_timeout = '50ms' set timezone = 'UTC' as $$
+declare
+  leaf text := 'outbox_' || to_char(day, 'YYYYMMDD');
+  retired text := 'outbox_retired_' || to_char(day, 'YYYYMMDD');
+  stays text;
+begin
+  if day is null or keep is null or day >= clock_timestamp()::date then
+    raise exception 'a partition is retired when its day is over';
+  end if;
+  if not pg_try_advisory_xact_lock(7461203558041152) then return 'another changes partitions'; end if;
+  if not exists (select from pg_inherits where inhparent = 'ringcast.outbox'::regclass
+                 and inhrelid = to_regclass('ringcast.' || leaf)) then
+    return 'it is not there';
+  end if;
+  stays := ringcast.why_leaf_stays(leaf);
+  if stays is not null then return stays; end if;
+  begin
+    lock table only ringcast.outbox in access exclusive mode;
+    execute format('lock table ringcast.%I in access exclusive mode nowait', leaf);
+    -- Under the locks, since a transaction that was open may have written into it until now.
+    stays := ringcast.why_leaf_stays(leaf);
+    if stays is not null then return stays; end if;
+    execute format('alter table ringcast.outbox detach partition ringcast.%I', leaf);
+    if keep then
+      execute format('alter table ringcast.%I rename to %I', leaf, retired);
+    else
+      execute format('drop table ringcast.%I', leaf);
+    end if;
+  exception when lock_not_available then
+    return 'transactions are open on the outbox';
+  end;
+  return null;
+end $$;
+
+-- Ends what was retired with `keep`, once it is archived.
+create function ringcast.drop_retired_leaf(day date) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set lock_timeout = '200ms' as $$
+begin
+  execute format('drop table if exists ringcast.%I', 'outbox_retired_' || to_char(day, 'YYYYMMDD'));
+end $$;
+
+revoke all on function ringcast.why_leaf_stays(text), ringcast.retire_leaf(date, boolean),
+  ringcast.drop_retired_leaf(date) from public;
+
+-- Daemons that had their rights before.
+do $$
+declare
+  daemon record;
+begin
+  for daemon in select distinct a.grantee::regrole as name
+                from pg_class c cross join lateral aclexplode(c.relacl) a
+                where c.oid = 'ringcast.failed'::regclass and a.privilege_type = 'UPDATE'
+                  and a.grantee <> 0
+  loop
+    execute format('grant execute on function ringcast.retire_leaf(date, boolean), '
+                   'ringcast.drop_retired_leaf(date) to %s', daemon.name);
+  end loop;
+end $$;
+
+create or replace function ringcast.grant_daemon(role_name name) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+declare
+  leaf regclass;
+begin
+  perform ringcast.grant_writer(role_name);
+  execute format('grant select on ringcast.schema_migration, ringcast.outbox to %I', role_name);
+  execute format('grant select, update on ringcast.meta, ringcast.progress, ringcast.claim_lease '
+                 'to %I', role_name);
+  execute format('grant update (position, status, reason, error, attempts) on ringcast.outbox '
+                 'to %I', role_name);
+  execute format('grant select, insert, delete on ringcast.reader_window to %I', role_name);
+  execute format('grant select, insert, update, delete on ringcast.reader, ringcast.publish_key '
+                 'to %I', role_name);
+  execute format('grant select, insert, update on ringcast.failed to %I', role_name);
+  execute format('grant execute on function ringcast.make_leaf(date), '
+                 'ringcast.retire_leaf(date, boolean), ringcast.drop_retired_leaf(date) to %I',
+                 role_name);
+  for leaf in select inhrelid::regclass from pg_inherits
+              where inhparent = 'ringcast.outbox'::regclass
+  loop
+    execute format('grant select on %s to %I', leaf, role_name);
+  end loop;
+end $$;
+)sql";
+
 }  // namespace
 
 std::span<const SchemaVersion> schema_versions() {
-  static const std::array<SchemaVersion, 6> versions = {{
+  static const std::array<SchemaVersion, 7> versions = {{
       {1, "outbox", kTables},
       {2, "functions", kFunctions},
       {3, "row_limits", kRowLimits},
       {4, "progress", kProgress},
       {5, "status_mode", status_schema_sql()},
       {6, "trial", kTrial},
+      {7, "retention", kRetention},
   }};
   return versions;
 }

@@ -59,6 +59,10 @@ void check_store(const Config& config, std::vector<ConfigProblem>& problems) {
     problems.push_back({"outbox.unknown_events",
                         "found reject without outbox.schemas: every row would fail; expected a "
                         "folder of schemas"});
+  if (config.outbox.retention_days == 0 && !config.outbox.archive_folder.empty())
+    problems.push_back({"outbox.archive_folder",
+                        "found a folder while outbox.retention_days is 0: nothing would be written "
+                        "there; expected both or neither"});
   if (config.outbox.envelope_bytes_warn > config.outbox.envelope_bytes_max)
     problems.push_back(
         {"outbox.envelope_bytes_warn",

@@ -89,6 +89,8 @@ struct OutboxConfig {
   std::string schemas;  // folder of <eventType>.json; empty: no type has a schema
   UnknownEvents unknown_events = UnknownEvents::allow;  // what becomes of types without a schema
   std::uint64_t schema_text_bytes_max = 1'024;          // under a schema with pattern or format
+  std::uint32_t retention_days = 7;                     // 0: rows are kept for ever
+  std::string archive_folder;                           // rows are written there first; empty: not
 };
 
 struct LimitsConfig {

@@ -146,6 +146,11 @@ constexpr Setting<Config> kSettings[] = {
      kNames, "rows whose event type has no schema: allow delivers them, reject fails them"},
     {"outbox", "schema_text_bytes_max", in<kOutbox, &O::schema_text_bytes_max>, range(64, 2'048),
      "a text in a payload whose schema has pattern or format"},
+    {"outbox", "retention_days", in<kOutbox, &O::retention_days>, range(0, 3'650),
+     "delivered rows older than so many days, and than the longest history, are removed; 0: never. "
+     "Rows that are not delivered and dead letters stay"},
+    {"outbox", "archive_folder", in<kOutbox, &O::archive_folder>, kText,
+     "folder where rows are written before that, outbox-YYYYMMDD.jsonl each; empty: they are not"},
 
     {"limits", "message_bytes_max", in<kLimits, &M::message_bytes_max>, range(64, kGiB),
      "a message of a client; beyond it the connection closes with 1009"},

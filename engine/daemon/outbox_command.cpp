@@ -192,4 +192,22 @@ int rebase_outbox(const OutboxOptions& options) {
   return kExitOk;
 }
 
+int archive_outbox(const OutboxOptions& options) {
+  const auto day = parse_timestamp(options.before_day + "T00:00:00Z");
+  if (!day) return refuse({Errc::validation, "--before: expected a day as 2026-01-31"});
+  if (*day > SystemClock{}.wall())
+    return refuse({Errc::validation, "--before: a day that has not begun, in UTC"});
+  auto outbox = connect(options);
+  if (!outbox) return refuse(outbox.error());
+  const auto after = options.keep ? ArchiveOrder::After::keep : ArchiveOrder::After::remove;
+  const auto done = (*outbox)->archive({options.before_day, options.archive_file, after});
+  if (!done) return refuse(done.error());
+  for (const std::string& why : done->kept) std::fputs((printable(why) + '\n').c_str(), stderr);
+  print(options.json
+            ? fmt::format("{{\"rows\":{}}}\n", done->rows)
+            : fmt::format("{} rows written to {}{}\n", done->rows, printable(options.archive_file),
+                          options.keep ? "" : " and removed"));
+  return kExitOk;
+}
+
 }  // namespace ringcast

@@ -17,8 +17,11 @@ struct OutboxOptions {
   bool json = false;
   std::vector<std::int64_t> ids;
   DeadLetterFilter filter;
-  bool every = false;        // every dead letter, where neither ids nor a filter choose
-  bool yes = false;          // rebase is meant
+  bool every = false;      // every dead letter, where neither ids nor a filter choose
+  bool yes = false;        // rebase is meant
+  std::string before_day;  // archive: YYYY-MM-DD
+  std::string archive_file;
+  bool keep = false;         // archive removes nothing
   std::uint32_t rate = 100;  // rows redriven in a second
 };
 
@@ -29,5 +32,6 @@ int show_dead_letters(const OutboxOptions& options);
 int retry_dead_letters(const OutboxOptions& options);
 int drop_dead_letters(const OutboxOptions& options);
 int rebase_outbox(const OutboxOptions& options);
+int archive_outbox(const OutboxOptions& options);
 
 }  // namespace ringcast

@@ -112,6 +112,24 @@ void add_outbox_commands(CLI::App& app, Chosen& chosen) {
   add_store(*command, options);
   command->add_flag("--yes", options.yes, "it is meant")->required();
   run(*command, chosen, rebase_outbox);
+
+  command = add_command(
+      *outbox, "archive", "write old rows to a file and remove them",
+      "JSON lines, appended. On PostgreSQL whole days, whose partitions are dropped. Rows that "
+      "were\n"
+      "not delivered and dead letters stay, and are named on standard error. Interrupted, it "
+      "loses\n"
+      "nothing: the next run goes on, some rows may stand in the file twice.\n\n"
+      "Example: ringcast outbox archive --before 2026-01-31 --to old.jsonl --store sqlite:app.db");
+  add_store(*command, options);
+  command->add_option("--before", options.before_day, "rows made before this day, in UTC")
+      ->type_name("YYYY-MM-DD")
+      ->required();
+  command->add_option("--to", options.archive_file, "the file; what it has stays")
+      ->type_name("FILE")
+      ->required();
+  command->add_flag("--keep", options.keep, "only write, remove nothing");
+  run(*command, chosen, archive_outbox);
 }
 
 }  // namespace ringcast

@@ -75,6 +75,19 @@ struct DeadLetterFilter {
   std::uint32_t limit = 100;  // <= kDeadLettersMax
 };
 
+// What archive() is to do with the rows that were made before the day began, in UTC.
+struct ArchiveOrder {
+  enum class After : std::uint8_t { remove, keep };
+  std::string before_day;  // YYYY-MM-DD
+  std::string file;        // appended to
+  After after = After::remove;
+};
+
+struct ArchiveOutcome {
+  std::uint64_t rows = 0;         // written
+  std::vector<std::string> kept;  // what stays, and why; a sentence each
+};
+
 // One connection of an operator's command. It makes no schema and records nothing that a daemon
 // would; what it changes is one row and one transaction at a time.
 //
@@ -96,6 +109,10 @@ class OutboxOperator {
 
   // A new epoch; see ringcast.rebase(). Gives it.
   virtual Result<Epoch> rebase() = 0;
+
+  // Rows go to the disk before they are removed, so an interruption loses none; it may leave some
+  // in the file that stand in the table as well, and that the next run writes again.
+  virtual Result<ArchiveOutcome> archive(const ArchiveOrder& order) = 0;
 };
 
 }  // namespace ringcast

@@ -105,6 +105,11 @@ class OutboxStore {
   // bytes.
   virtual Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) = 0;
 
+  // One bounded step of [outbox] retention_days: removes, or archives first, some of what is old
+  // and delivered. No writer waits for it longer than for another writer. True: there is more. Not
+  // called where that is 0.
+  virtual Result<bool> retire() = 0;
+
   virtual Result<bool> is_recorded(Offset offset) = 0;
   virtual Result<Backlog> backlog() = 0;
   virtual Result<Trouble> trouble() = 0;

@@ -79,6 +79,7 @@ void Source::run() {
     write_failed();
     note_delivered();
     look_for_trouble();
+    retire();
     note_lag();
     if (std::exchange(changed_, false) && parts_.report) parts_.report(status_);
     const bool hands_over = on_trial_ && on_trial_->step == OnTrial::Step::hand_over;
@@ -394,6 +395,16 @@ void Source::look_for_trouble() {
   }
 }
 
+// Only what was delivered goes, so the replay comes first.
+void Source::retire() {
+  if (!open_ || !ready_ || parts_.config.outbox.retention_days == 0 || now() < retire_at_) return;
+  const auto more = parts_.store->retire();
+  retire_at_ = now() + (more && *more ? kRetireOn : kRetireEvery);
+  if (more) return;
+  if (more.error().code == Errc::unavailable) return lost(more.error());
+  log::warning(warn_limiter_, "{}: old rows stay: {}", status_.store, more.error().detail);
+}
+
 // ---- sleep --------------------------------------------------------------------------------------
 
 void Source::sleep() {
@@ -413,6 +424,7 @@ void Source::sleep() {
     if ((read_wanted_ || !read_now_.empty()) && failed_.size() < kFailedMax)
       until = std::min(until, read_at_);
     if (to_note_) until = std::min(until, note_at_);
+    if (ready_ && parts_.config.outbox.retention_days != 0) until = std::min(until, retire_at_);
   }
   parts_.wakeup.park();
   if (take_mail() == 0) {

@@ -83,6 +83,8 @@ class Source final {
   static constexpr Millis kTroubleEvery{15'000};
   static constexpr std::uint32_t kStartsMax = 1;  // by windows; beyond: row by row
   static constexpr std::uint32_t kBegunMax = 3;   // a row that was begun so often is poison
+  static constexpr Millis kRetireEvery{60'000};
+  static constexpr Millis kRetireOn{100};  // while there is more to remove: others want the store
 
   explicit Source(SourceParts parts);
   void run();
@@ -122,6 +124,7 @@ class Source final {
   void write_failed();
   void note_delivered();
   void look_for_trouble();
+  void retire();
 
   // source_trial.cpp: how it gets past a row that ends the process.
   [[nodiscard]] bool goes_on_trial(const Window& window);
@@ -161,6 +164,7 @@ class Source final {
   std::optional<Offset> to_note_;  // handed over kNoteAfter before note_at_
   Instant note_at_{};
   Instant trouble_at_{};
+  Instant retire_at_{};
   std::minstd_rand random_;
   log::Limiter warn_limiter_;
   log::Limiter failed_limiter_;

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <utility>
 
+#include "message/timestamp.hpp"
+#include "store/archive_file.hpp"
+#include "store/sqlite_retention.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/sqlite_store.hpp"
 
@@ -200,6 +203,37 @@ Result<Epoch> SqliteOperator::rebase() {
   const Epoch epoch(found->text(0));
   found->reset();
   return renew_sqlite_epoch(connection_, epoch);
+}
+
+Result<ArchiveOutcome> SqliteOperator::archive(const ArchiveOrder& order) {
+  const auto before = parse_timestamp(order.before_day + "T00:00:00Z");
+  if (!before) return {Errc::validation, "expected a day as 2026-01-31"};
+  auto file = ArchiveFile::open(order.file);
+  if (!file) return file.error();
+  OldRows which;
+  which.before_ms = std::chrono::duration_cast<Millis>(before->time_since_epoch()).count();
+  which.settled = order.after == ArchiveOrder::After::remove;
+  ArchiveOutcome outcome;
+  for (;;) {
+    const auto page = read_old_rows(connection_, which, WithLines::yes);
+    if (!page) return page.error();
+    if (page->ids.empty()) break;
+    if (auto appended = file->append(page->lines); !appended) return appended.error();
+    outcome.rows += page->ids.size();
+    which.after_id = page->ids.back();
+    if (order.after == ArchiveOrder::After::keep) continue;
+    if (auto synced = file->sync(); !synced) return synced.error();
+    if (auto removed = remove_rows(connection_, page->ids); !removed) return removed.error();
+  }
+  if (auto synced = file->sync(); !synced) return synced.error();
+  if (order.after == ArchiveOrder::After::keep) return outcome;
+  const auto left = connection_.query_integer(fmt::format(
+      "select count(*) from ringcast_outbox where created_at_ms < {}", which.before_ms));
+  if (!left) return left.error();
+  if (*left != 0)
+    outcome.kept.push_back(
+        fmt::format("{} rows stay: not delivered, dead letters, or the newest of all", *left));
+  return outcome;
 }
 
 }  // namespace ringcast

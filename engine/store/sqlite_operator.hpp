@@ -23,6 +23,7 @@ class SqliteOperator final : public OutboxOperator {
   Result<std::int64_t> redrive(std::int64_t id) override;
   Result<void> drop(std::int64_t id) override;
   Result<Epoch> rebase() override;
+  Result<ArchiveOutcome> archive(const ArchiveOrder& order) override;
 
  private:
   SqliteOperator(SqliteConnection connection, std::string path)

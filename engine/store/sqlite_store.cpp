@@ -15,6 +15,8 @@
 #include "base/failpoint.hpp"
 #include "base/log.hpp"
 #include "message/timestamp.hpp"
+#include "store/archive_file.hpp"
+#include "store/sqlite_retention.hpp"
 
 namespace ringcast {
 
@@ -470,6 +472,47 @@ Result<void> SqliteStore::take_back(Offset delivered, const Trial& counted) {
 
 Result<std::vector<Result<Appended>>> SqliteStore::append(std::span<const PlainRow> rows) {
   return open_->publish->append(rows, state_.epoch);
+}
+
+Result<bool> SqliteStore::retire() {
+  const auto wait_ms = [this](int ms) {
+    return open_->connection.execute(fmt::format("pragma busy_timeout={}", ms));
+  };
+  if (auto set = wait_ms(kRetireTimeoutMs); !set) return lost(set.error().detail);
+  auto more = retire_page();
+  if (auto set = wait_ms(kBusyTimeoutMs); !set) return lost(set.error().detail);
+  // Who writes just now comes first; the rows can wait.
+  if (!more && more.error().code == Errc::rate_limited) return false;
+  return more;
+}
+
+Result<bool> SqliteStore::retire_page() {
+  const auto days = std::chrono::days{config_.outbox.retention_days};
+  const auto before =
+      std::chrono::system_clock::now() - std::max<std::chrono::seconds>(days, history_);
+  OldRows which;
+  which.before_ms = std::chrono::duration_cast<Millis>(before.time_since_epoch()).count();
+  const std::string& folder = config_.outbox.archive_folder;
+  auto page = read_old_rows(open_->connection, which, WithLines::no);
+  if (!page) return page.error();
+  if (page->ids.empty()) return false;
+  std::optional<ArchiveFile> file;
+  if (!folder.empty()) {
+    auto opened = ArchiveFile::open(archive_path(folder, page->day));
+    // Another daemon is at it.
+    if (!opened && opened.error().code == Errc::conflict) return false;
+    if (!opened) return opened.error();
+    file.emplace(std::move(opened).value());
+    // Now that the file's lock is ours, no other daemon on this folder archives the same rows.
+    const std::string day = page->day;
+    page = read_old_rows(open_->connection, which, WithLines::yes);
+    if (!page) return page.error();
+    if (page->day != day) return !page->ids.empty();
+    if (auto appended = file->append(page->lines); !appended) return appended.error();
+    if (auto synced = file->sync(); !synced) return synced.error();
+  }
+  if (auto removed = remove_rows(open_->connection, page->ids); !removed) return removed.error();
+  return page->more;
 }
 
 Result<bool> SqliteStore::is_recorded(Offset offset) {

@@ -29,6 +29,7 @@ namespace ringcast {
 class SqliteStore final : public OutboxStore {
  public:
   static constexpr int kBusyTimeoutMs = 2'000;
+  static constexpr int kRetireTimeoutMs = 10;  // retention comes after all who write
   static constexpr std::uint32_t kPollIntervalMs = 1'000;
 
   // `config` is one after with_default_namespaces() and outlives the store. `boot_id` is that of
@@ -47,6 +48,7 @@ class SqliteStore final : public OutboxStore {
   Result<void> begin_row(Offset delivered) override;
   Result<void> take_back(Offset delivered, const Trial& counted) override;
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override;
+  Result<bool> retire() override;
   Result<bool> is_recorded(Offset offset) override;
   Result<Backlog> backlog() override;
   Result<Trouble> trouble() override;
@@ -84,6 +86,7 @@ class SqliteStore final : public OutboxStore {
   Result<StoreState> with_delivered();
   Result<Offset> top_id();
   Result<void> record(Offset top);
+  Result<bool> retire_page();
   [[nodiscard]] Result<std::string> inode_of_path() const;
   [[nodiscard]] std::optional<std::int64_t> data_version();
 

@@ -154,6 +154,11 @@ class Store:
         finally:
             session.close()
 
+    def run(self, sql):
+        session = self.session()
+        session.execute(sql)
+        session.close()
+
     def prepare(self):
         session = self.session()
         session.execute(COUNTERS)
@@ -201,6 +206,13 @@ class SqliteStore(Store):
         """(status, reason, error)"""
         return self.query("select status, reason, error from ringcast_outbox_status"
                           " where event_id = ?", (id,))[0]
+
+    def make_day(self, days):
+        """A place for rows of another day."""
+
+    def move_to_day(self, session, id, days):
+        session.execute("update ringcast_outbox set created_at_ms = created_at_ms + 86400000 *"
+                        f" {days} where event_id = '{id}'")
 
     def age(self, seconds):
         """Makes every row so much older."""
@@ -250,6 +262,25 @@ class PostgresStore(Store):
     def status(self, id):
         return self.query("select status, reason, error from ringcast.outbox_status"
                           " where event_id = %s", (id,))[0]
+
+    def make_day(self, days):
+        self.run(f"""do $$ declare
+            day date := (now() at time zone 'UTC')::date + {days};
+            leaf text := 'outbox_' || to_char(day, 'YYYYMMDD');
+          begin
+            if to_regclass('ringcast.' || leaf) is not null then return; end if;
+            execute format('create table ringcast.%%I (like ringcast.outbox including defaults'
+                           ' including constraints)', leaf);
+            execute format('create unique index on ringcast.%%I (id)', leaf);
+            execute format('create index on ringcast.%%I (xid, id)', leaf);
+            execute format('alter table ringcast.outbox attach partition ringcast.%%I for values'
+                           ' from (%%L) to (%%L)', leaf, day::timestamp at time zone 'UTC',
+                           (day + 1)::timestamp at time zone 'UTC');
+          end $$""")
+
+    def move_to_day(self, session, id, days):
+        session.execute("update ringcast.outbox set created_at = now() + interval '1 day' *"
+                        f" {days} where event_id = '{id}'")
 
     def age(self, seconds):
         session = self.session()

@@ -1,4 +1,5 @@
 """`ringcast outbox …` on every store, beside a running daemon and without one."""
+import datetime
 import json
 import pathlib
 import subprocess
@@ -112,6 +113,34 @@ def test_rebase_under_a_running_daemon_begins_a_new_epoch(world):
     last = world.write()
     wait_until(lambda: last in client.shown, "the next row")
     assert client.only.epoch == rebased["epoch"]
+
+
+def today():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+
+
+def test_old_rows_are_archived_beside_a_running_daemon(world, tmp_path):
+    daemon = world.daemon({"outbox": {"retention_days": 0}})
+    client = world.crowd.add("reads", ["tenant:t1"], [daemon])
+    world.crowd.wait_live()
+    ids = [world.write_on_day(-2), world.write_on_day(-2)]
+    last = world.write()
+    wait_until(lambda: last in client.shown, "the rows")
+    wait_until(lambda: said(world, "status")[0]["pendingRows"] == 0, "all delivered")
+    file = tmp_path / "old.jsonl"
+    (done,) = said(world, "archive", "--before", today(), "--to", file, "--keep")
+    assert done == {"rows": 2} and set(ids) <= world.store.ids()
+    text = outbox(world, "archive", "--before", today(), "--to", file)
+    assert (text.returncode, text.stderr) == (0, "") and "2 rows written" in text.stdout
+    assert world.store.ids() == {last}
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["eventId"] for line in lines] == ids + ids
+    assert lines[0]["tenantId"] == "t1" and isinstance(json.loads(lines[0]["payload"]), dict)
+    next = world.write()
+    wait_until(lambda: next in client.shown, "the next row")
+    assert "expected a day" in refused(world, "archive", "--before", "tomorrow", "--to", file)
+    assert "not begun" in refused(world, "archive", "--before", "2999-01-01", "--to", file)
+    assert str(tmp_path) in refused(world, "archive", "--before", today(), "--to", tmp_path)
 
 
 @pytest.mark.parametrize("url, says", [("", "which outbox?"), ("mysql://x", "store.url"),

@@ -74,6 +74,17 @@ class World:
         session.close()
         return id
 
+    def write_on_day(self, days, tenant="t1", aggregate="a"):
+        """A row that looks as if it was written so many days from today; its id."""
+        self.store.make_day(days)
+        session = self.store.session()
+        session.begin()
+        id = self.write_through(session, tenant, aggregate)
+        self.store.move_to_day(session, id, days)
+        session.commit()
+        session.close()
+        return id
+
     def write_bulk(self, count, tenant="t1", aggregates=8, pad=0, prefix=""):
         """Many rows in one transaction; returns the last one's id."""
         sequences = {}

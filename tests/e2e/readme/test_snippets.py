@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import jwt
+import psycopg
 import pytest
 
 from outbox.stores import PostgresStore, SqliteStore, admin_url
@@ -21,7 +22,7 @@ STORE = True
 # name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py; `write-…` are
 # in test_writing_rows.py.
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
-          "dev", "outbox-status", "outbox-dead-letters",
+          "dev", "outbox-status", "outbox-dead-letters", "outbox-archive", "outbox-rights",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
           "write-sqlalchemy-async", "write-many", "typed-events"}
 
@@ -154,3 +155,38 @@ def test_an_operator_sees_and_redrives_a_dead_letter(make_daemon, tmp_path):
     assert "payload: " in said and "[1]" in said and "1 redriven as 2" in said
     wait_until(lambda: store.query("select count(*) from ringcast_failed") == [(2,)], "the next")
     daemon.stop()
+
+
+def test_an_operator_archives(make_daemon, tmp_path):
+    make_daemon({"store": {"url": f"sqlite:{tmp_path / 'app.db'}"}}).wait_ready()
+    assert "0 rows written to old.jsonl" in run(snippet("outbox-archive"), tmp_path)
+
+
+def test_the_rights_of_the_page_suffice(make_daemon, connect):
+    """The owner makes the tables and gives the rights; daemon and application have no more."""
+    if not admin_url():
+        pytest.skip("needs PostgreSQL: scripts/postgres run -- pytest ...")
+    store = PostgresStore(admin_url())
+    names = ("ringcast_daemon", "kitchen_app")
+    urls = [re.sub(r"//[^@]*@", f"//{name}@", store.url) for name in names]
+    try:
+        owner = make_daemon({"store": {"url": store.url}}).wait_ready()
+        owner.stop()
+        store.run(snippet("outbox-rights"))
+        daemon = make_daemon({"store": {"url": urls[0]}}).wait_ready()
+        client = connect(daemon=daemon)
+        client.subscribed("tenant:42")
+        with psycopg.connect(urls[1]) as application:
+            application.execute("select ringcast.create_outbox_event('42', 'Task', '7',"
+                                " 'kitchen.task.made', '{}')")
+            application.commit()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                application.execute("delete from ringcast.outbox")
+        client.events(1)
+        assert "WARN" not in daemon.log().upper().replace("ENVELOPE_BYTES_WARN", "")
+        daemon.stop()
+    finally:
+        for name in names:
+            store.run(f"do $$ begin if to_regrole('{name}') is not null then"
+                      f" drop owned by {name}; drop role {name}; end if; end $$")
+        store.remove()

@@ -177,6 +177,14 @@ TEST(CheckConfig, RefusesStatusModeOnSqliteAlone) {
   EXPECT_EQ(problems_of(config), "");
 }
 
+TEST(CheckConfig, RefusesAnArchiveOfRowsThatNeverLeave) {
+  Config config = valid();
+  config.outbox.archive_folder = "archive";
+  EXPECT_EQ(problems_of(config), "");
+  config.outbox.retention_days = 0;
+  EXPECT_THAT(problems_of(config), HasSubstr("outbox.archive_folder"));
+}
+
 TEST(CheckConfig, WarnsOfEnvelopesNoLaterThanItRefusesThem) {
   Config config = valid();
   config.outbox.envelope_bytes_warn = config.outbox.envelope_bytes_max;

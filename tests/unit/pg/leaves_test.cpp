@@ -13,27 +13,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-// A leaf for a day relative to today, made as a DBA would, for any day.
-std::string make_leaf(Session& owner, int days) {
-  const std::string name = owner.value(
-      fmt::format("'outbox_' || to_char((now() at time zone 'UTC')::date + {}, 'YYYYMMDD')", days));
-  owner.run(fmt::format(
-      "create table ringcast.{0} (like ringcast.outbox including defaults including constraints);"
-      "create unique index on ringcast.{0} (id); create index on ringcast.{0} (xid, id);"
-      "do $$ begin execute format('alter table ringcast.outbox attach partition ringcast.{0} for "
-      "values from (%L) to (%L)', (now() at time zone 'UTC')::date + {1},"
-      " (now() at time zone 'UTC')::date + {1} + 1); end $$",
-      name, days));
-  return "ringcast." + name;
-}
-
-void insert_on_day(Session& app, std::string_view name, int days) {
-  app.run(fmt::format(
-      "insert into ringcast.outbox (tenant_id, aggregate_type, aggregate_id, event_type, payload,"
-      " created_at) values ('t', 'Thing', '{}', 'a.b', '{{}}', now() + interval '{} days')",
-      name, days));
-}
-
 std::string leaf_of(Session& session, std::string_view name) {
   return session.value(fmt::format(
       "select tableoid::regclass from ringcast.outbox where aggregate_id = '{}'", name));

@@ -1,4 +1,6 @@
 // The behaviour that all stores share, on PostgreSQL in both modes.
+#include <set>
+
 #include "pg/pg_operator.hpp"
 #include "unit/pg/test_database.hpp"
 #include "unit/store/outbox_operator_suite.hpp"
@@ -74,6 +76,15 @@ class PgBackend final : public StoreBackend {
     }
     return status;
   }
+  void write_old(const std::string& aggregate_id, int days) override {
+    Session session(database_.url());
+    if (made_.insert(days).second) make_leaf(session, -days);
+    insert_on_day(session, aggregate_id, -days);
+  }
+  std::string rows_left() override {
+    return Session(database_.url())
+        .value("select string_agg(aggregate_id, ' ' order by id) from ringcast.outbox");
+  }
   void redrive(const std::string& aggregate_id, const std::string& as) override {
     Session(database_.url())
         .run(
@@ -88,6 +99,7 @@ class PgBackend final : public StoreBackend {
  private:
   OutboxMode mode_;
   TestDatabase database_;
+  std::set<int> made_;  // leaves, by age in days
 };
 
 const auto kModes = testing::Values(
@@ -98,6 +110,7 @@ std::string mode_name(const testing::TestParamInfo<BackendFactory>& info) {
   return info.index == 0 ? "PostgreSQL" : "PostgreSQLStatusMode";
 }
 
+INSTANTIATE_TEST_SUITE_P(Pg, ArchiveCommandSuite, kModes, mode_name);
 INSTANTIATE_TEST_SUITE_P(Pg, OutboxOperatorSuite, kModes, mode_name);
 
 TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {

@@ -221,6 +221,10 @@ TEST(Rights, OfTheDaemonSufficeForAllThatItDoes) {
   std::vector<pollfd> fds;
   store->arm(fds, SystemClock{}.now());
   EXPECT_EQ(owner.value("select count(*) from ringcast.reader where armed"), "1");
+  const std::string old_leaf = make_leaf(owner, -9);
+  auto retired = store->retire();
+  EXPECT_TRUE(retired) << retired.error().detail;
+  EXPECT_EQ(owner.value("select to_regclass('" + old_leaf + "') is null"), "true");
   owner.run("update ringcast.meta set timeline = timeline + 1");
   auto state = store->reopen();
   EXPECT_TRUE(state) << state.error().detail;
@@ -244,7 +248,8 @@ TEST(Sequence, ThatHandsOutIdsInBlocksIsRefused) {
     auto refused = store.open(std::chrono::seconds{60}, 1'000);
     ASSERT_FALSE(refused) << change;
     EXPECT_EQ(refused.error().code, Errc::validation);
-    EXPECT_THAT(refused.error().detail, HasSubstr("ringcast.outbox_id"));
+    EXPECT_THAT(refused.error().detail,
+                HasSubstr("run `alter sequence ringcast.outbox_id increment 1 cache 1 no cycle`"));
   }
 }
 

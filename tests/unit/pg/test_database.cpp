@@ -119,6 +119,26 @@ void Session::insert(std::string_view name, std::size_t payload_bytes) {
       name, payload_bytes - 2));
 }
 
+std::string make_leaf(Session& owner, int days) {
+  const std::string name = owner.value(
+      fmt::format("'outbox_' || to_char((now() at time zone 'UTC')::date + {}, 'YYYYMMDD')", days));
+  owner.run(fmt::format(
+      "create table ringcast.{0} (like ringcast.outbox including defaults including constraints);"
+      "create unique index on ringcast.{0} (id); create index on ringcast.{0} (xid, id);"
+      "do $$ begin execute format('alter table ringcast.outbox attach partition ringcast.{0} for "
+      "values from (%L) to (%L)', (now() at time zone 'UTC')::date + {1},"
+      " (now() at time zone 'UTC')::date + {1} + 1); end $$",
+      name, days));
+  return "ringcast." + name;
+}
+
+void insert_on_day(Session& app, std::string_view name, int days) {
+  app.run(fmt::format(
+      "insert into ringcast.outbox (tenant_id, aggregate_type, aggregate_id, event_type, payload,"
+      " created_at) values ('t', 'Thing', '{}', 'a.b', '{{}}', now() + interval '{} days')",
+      name, days));
+}
+
 PgStore::Settings settings_for(const std::string& url) {
   PgStore::Settings settings;
   settings.url = url;

@@ -61,6 +61,10 @@ class Session final {
   Connection connection_;
 };
 
+// A leaf for a day relative to today, made as a DBA would, for any day.
+std::string make_leaf(Session& owner, int days);
+void insert_on_day(Session& app, std::string_view name, int days);
+
 PgStore::Settings settings_for(const std::string& url);
 
 // A store that has opened with a history of an hour.

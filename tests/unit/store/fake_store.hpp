@@ -38,6 +38,8 @@ class FakeDatabase {
     Trial trial;
     std::vector<std::int64_t> poison;
     std::vector<Offset> noted_on_trial;
+    std::size_t to_retire = 0;  // steps
+    std::size_t retired = 0;
     std::vector<std::size_t> appended;  // rows of each append()
     std::vector<OutboxStore::Read> reads;
     std::vector<std::uint32_t> limits;
@@ -154,6 +156,14 @@ class FakeStore final : public OutboxStore {
       state.trial.starts -= std::min(state.trial.starts, counted.starts);
       state.trial.begun -= std::min(state.trial.begun, counted.begun);
       return {};
+    });
+  }
+  Result<bool> retire() override {
+    return database_.serve([](FakeDatabase::State& state) -> Result<bool> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      if (state.to_retire == 0) return false;
+      ++state.retired;
+      return --state.to_retire != 0;
     });
   }
   Result<std::vector<Result<Appended>>> append(std::span<const PlainRow> rows) override {

@@ -2,6 +2,8 @@
 // header once and instantiates OutboxOperatorSuite with its backend.
 #pragma once
 
+#include "message/timestamp.hpp"
+#include "store/archive_file.hpp"
 #include "store/outbox_operator.hpp"
 #include "unit/store/outbox_store_suite.hpp"
 
@@ -184,6 +186,76 @@ TEST_P(OutboxOperatorSuite, ADatabaseWithoutTheTablesIsRefusedAndLeftAlone) {
     EXPECT_EQ(refused.error().code, Errc::not_found);
     EXPECT_THAT(refused.error().detail, testing::HasSubstr("not a Ringcast database"));
   }
+}
+
+class ArchiveCommandSuite : public OutboxOperatorSuite {
+ protected:
+  // Rows of 9 and 6 days ago and of today, delivered as far as they are named.
+  std::unique_ptr<OutboxStore> prepare() {
+    auto store = open_store();
+    backend_->write_old("nine", 9);
+    backend_->write_old("six", 6);
+    write({"new"});
+    rows_ = read_all(*store);
+    return store;
+  }
+  ArchiveOrder order(int days_ago, ArchiveOrder::After after = ArchiveOrder::After::remove) {
+    const WallTime day = SystemClock{}.wall() - std::chrono::days{days_ago};
+    return {timestamp(day).substr(0, 10), (folder_.path() / "old.jsonl").string(), after};
+  }
+  ArchiveOutcome archive(const ArchiveOrder& order) {
+    auto outcome = open_operator()->archive(order);
+    EXPECT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().detail);
+    return outcome.ok() ? *outcome : ArchiveOutcome{};
+  }
+  std::vector<std::string> lines() { return lines_of(folder_.path() / "old.jsonl"); }
+
+  TestFolder folder_;
+  std::vector<OutboxRow> rows_;
+};
+
+TEST_P(ArchiveCommandSuite, WritesOldRowsAndRemovesThem) {
+  auto store = prepare();
+  ASSERT_TRUE(store->note_delivered(rows_.back().offset).ok());
+  const auto outcome = archive(order(7));
+  EXPECT_EQ(outcome.rows, 1U);
+  EXPECT_THAT(outcome.kept, testing::IsEmpty());
+  EXPECT_EQ(backend_->rows_left(), "six new");
+  EXPECT_EQ(archive(order(2)).rows, 1U);
+  EXPECT_EQ(backend_->rows_left(), "new");
+  EXPECT_THAT(lines(),
+              testing::ElementsAre(testing::HasSubstr("\"nine\""), testing::HasSubstr("\"six\"")));
+  EXPECT_THAT(lines()[0], testing::HasSubstr("\"id\":" + std::to_string(rows_[0].id) + ","));
+  EXPECT_THAT(lines()[0], testing::HasSubstr(rows_[0].event_id->text()));
+  EXPECT_THAT(lines()[0], testing::HasSubstr(R"("payload":"{)"));
+  EXPECT_EQ(archive(order(2)).rows, 0U);
+}
+
+TEST_P(ArchiveCommandSuite, WithKeepItOnlyWrites) {
+  prepare();
+  EXPECT_EQ(archive(order(2, ArchiveOrder::After::keep)).rows, 2U) << "delivered or not";
+  EXPECT_EQ(backend_->rows_left(), "nine six new");
+  EXPECT_EQ(lines().size(), 2U);
+}
+
+TEST_P(ArchiveCommandSuite, WhatWasNotDeliveredStaysAndIsNamed) {
+  prepare();
+  const auto outcome = archive(order(2));
+  EXPECT_EQ(outcome.rows, 0U);
+  ASSERT_FALSE(outcome.kept.empty());
+  EXPECT_THAT(outcome.kept[0], testing::HasSubstr("not delivered"));
+  EXPECT_EQ(backend_->rows_left(), "nine six new");
+}
+
+TEST_P(ArchiveCommandSuite, AFileThatAnotherWritesIsRefusedAndNothingIsRemoved) {
+  auto store = prepare();
+  ASSERT_TRUE(store->note_delivered(rows_.back().offset).ok());
+  const auto held = ArchiveFile::open(order(2).file);
+  ASSERT_TRUE(held.ok());
+  const auto refused = open_operator()->archive(order(2));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+  EXPECT_EQ(backend_->rows_left(), "nine six new");
 }
 
 }  // namespace ringcast

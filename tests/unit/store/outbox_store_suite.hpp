@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +18,8 @@
 
 #include "config/config.hpp"
 #include "message/envelope.hpp"
+#include "message/json.hpp"
+#include "message/uuid.hpp"
 #include "store/outbox_store.hpp"
 #include "unit/store/store_backend.hpp"
 
@@ -762,6 +766,139 @@ TEST_P(OutboxStoreSuite, EpochsHaveNoDotAndTellDatabasesApart) {
   const auto state = other->open(kLongHistory, kLargeReplay);
   ASSERT_TRUE(state.ok());
   EXPECT_NE(state->epoch, one);
+}
+
+// Steps until there is nothing more to do.
+inline void retire_all(OutboxStore& store) {
+  for (;;) {
+    const auto more = store.retire();
+    ASSERT_TRUE(more.ok()) << more.error().detail;
+    if (!*more) return;
+  }
+}
+
+inline std::vector<std::string> lines_of(const std::filesystem::path& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+// A folder of its own, gone at the end.
+class TestFolder {
+ public:
+  TestFolder() : path_(std::filesystem::temp_directory_path() / Uuid::random().text()) {
+    std::filesystem::create_directory(path_);
+  }
+  ~TestFolder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  [[nodiscard]] std::vector<std::string> all_lines() const {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    std::vector<std::string> lines;
+    for (const auto& file : files)
+      for (std::string& line : lines_of(file)) lines.push_back(std::move(line));
+    return lines;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST_P(OutboxStoreSuite, OldRowsLeaveOnceTheyWereDelivered) {
+  auto store = open_store();
+  backend_->write_old("gone", 9);
+  backend_->write_old("stays", 6);
+  write({"new"});
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "gone stays new") << "nothing was delivered";
+  const auto rows = read_all(*store);
+  ASSERT_EQ(rows.size(), 3U);
+  ASSERT_TRUE(store->note_delivered(rows.back().offset).ok());
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "stays new");
+  write({"later"});
+  EXPECT_THAT(names(read_all(*store)), testing::ElementsAre("later"));
+}
+
+TEST_P(OutboxStoreSuite, RowsAreKeptForTheHistoryHoweverShortTheRetention) {
+  config_.outbox.retention_days = 1;
+  constexpr std::chrono::days kHistory{20};
+  open_store(kHistory).reset();
+  backend_->write_old("stays", 19);
+  backend_->write_old("gone", 22);
+  write({"new"});
+  auto store = open_store(kHistory);
+  const auto rows = read_all(*store);
+  ASSERT_TRUE(store->note_delivered(rows.back().offset).ok());
+  retire_all(*store);
+  EXPECT_THAT(backend_->rows_left(), testing::HasSubstr("stays"));
+}
+
+TEST_P(OutboxStoreSuite, OpenDeadLettersStayAndTheirNeighboursMayLeave) {
+  auto store = open_store();
+  backend_->write_old("dead", 9);
+  backend_->write_old("neighbour", 10);
+  write({"new"});
+  const auto rows = read_all(*store);
+  ASSERT_EQ(rows.size(), 3U);
+  const FailedRow failed[] = {{rows[0].id, rows[0].event_id->text(), "invalid", "x"}};
+  ASSERT_TRUE(store->fail(failed).ok());
+  ASSERT_TRUE(store->note_delivered(rows.back().offset).ok());
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "dead new");
+  auto outbox = backend_->make_operator();
+  ASSERT_TRUE(outbox.ok());
+  ASSERT_TRUE((*outbox)->drop(rows[0].id).ok());
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "new");
+}
+
+TEST_P(OutboxStoreSuite, WithAnArchiveEachRowIsInAFileBeforeItLeaves) {
+  const TestFolder folder;
+  config_.outbox.archive_folder = folder.path().string();
+  open_store().reset();
+  for (int i = 0; i < 3; ++i) backend_->write_old("old" + std::to_string(i), 8 + i % 2);
+  write({"new"});
+  auto store = open_store();
+  const auto rows = read_all(*store);
+  ASSERT_TRUE(store->note_delivered(rows.back().offset).ok());
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "new");
+  const auto lines = folder.all_lines();
+  ASSERT_EQ(lines.size(), 3U);
+  for (const std::string& line : lines) {
+    EXPECT_TRUE(check_json(line, JsonShape::object, "line").ok()) << line;
+    EXPECT_THAT(line, testing::HasSubstr("\"aggregateId\":\"old"));
+  }
+}
+
+TEST_P(OutboxStoreSuite, ARowThatCanNotBeArchivedStays) {
+  const TestFolder folder;
+  config_.outbox.archive_folder = (folder.path() / "missing").string();
+  open_store().reset();
+  backend_->write_old("kept", 8);
+  write({"new"});
+  auto store = open_store();
+  ASSERT_TRUE(store->note_delivered(read_all(*store).back().offset).ok());
+  Result<bool> more = true;
+  while (more.ok() && *more) more = store->retire();
+  ASSERT_FALSE(more.ok());
+  EXPECT_THAT(more.error().detail, testing::HasSubstr("missing"));
+  EXPECT_NE(more.error().code, Errc::unavailable) << "the store is not lost";
+  config_.outbox.archive_folder = folder.path().string();
+  store = open_store();
+  retire_all(*store);
+  EXPECT_EQ(backend_->rows_left(), "new");
+  EXPECT_THAT(folder.all_lines(), testing::ElementsAre(testing::HasSubstr("\"kept\"")));
 }
 
 }  // namespace ringcast

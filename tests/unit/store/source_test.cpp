@@ -669,6 +669,28 @@ TEST_F(SourceTest, IsRecordedKnowsPositionAndEpoch) {
   EXPECT_FALSE(answers()[2]->recorded.value());
 }
 
+TEST_F(SourceTest, RetiresStepByStepUntilThereIsNoMore) {
+  database_.use([](FakeDatabase::State& state) { state.to_retire = 3; });
+  start(1, 100);
+  const auto retired = [&] {
+    return database_.use([](FakeDatabase::State& state) { return state.retired; });
+  };
+  ASSERT_TRUE(wait_for([&] { return retired() == 3; }));
+  commit_rows(1, 3);
+  EXPECT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == 3; }));
+}
+
+TEST_F(SourceTest, RetiresNothingWhereRowsAreKeptForEver) {
+  config_.outbox.retention_days = 0;
+  database_.use([](FakeDatabase::State& state) { state.to_retire = 1; });
+  commit_rows(1, 3);
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.delivered; }) == 3;
+  }));
+  EXPECT_EQ(database_.use([](FakeDatabase::State& state) { return state.retired; }), 0U);
+}
+
 TEST_F(SourceTest, WhoeverWaitsWhenItStopsIsAnswered) {
   ask(append_mail(1));
   ask(ReadNowMail{1, reply_to(2)});

@@ -102,6 +102,19 @@ std::string SqliteBackend::status(const std::string& aggregate_id) {
       aggregate_id + "'");
 }
 
+void SqliteBackend::write_old(const std::string& aggregate_id, int days) {
+  make_writer()->write({aggregate_id});
+  EXPECT_TRUE(Database(path()).execute(
+      "update ringcast_outbox set created_at_ms = created_at_ms - 86400000 * " +
+      std::to_string(days) + " where aggregate_id = '" + aggregate_id + "'"));
+}
+
+std::string SqliteBackend::rows_left() {
+  return Database(path()).text(
+      "select group_concat(aggregate_id, ' ') from"
+      " (select aggregate_id from ringcast_outbox order by id)");
+}
+
 void SqliteBackend::redrive(const std::string& aggregate_id, const std::string& as) {
   EXPECT_TRUE(Database(path()).execute(
       "insert into ringcast_outbox(tenant_id, aggregate_type, aggregate_id, event_type, payload,"

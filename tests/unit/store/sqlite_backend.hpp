@@ -37,6 +37,8 @@ class SqliteBackend final : public StoreBackend {
   void age_by(std::chrono::seconds seconds) override;
   std::size_t failed_rows() override;
   std::string status(const std::string& aggregate_id) override;
+  void write_old(const std::string& aggregate_id, int days) override;
+  std::string rows_left() override;
   void redrive(const std::string& aggregate_id, const std::string& as) override;
 
   [[nodiscard]] std::string folder() const { return folder_.string(); }

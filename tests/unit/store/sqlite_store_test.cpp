@@ -21,6 +21,11 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxStoreSuite,
                            return std::make_unique<SqliteBackend>();
                          })));
 
+INSTANTIATE_TEST_SUITE_P(Sqlite, ArchiveCommandSuite,
+                         testing::Values(BackendFactory([]() -> std::unique_ptr<StoreBackend> {
+                           return std::make_unique<SqliteBackend>();
+                         })));
+
 INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxOperatorSuite,
                          testing::Values(BackendFactory([]() -> std::unique_ptr<StoreBackend> {
                            return std::make_unique<SqliteBackend>();

@@ -62,6 +62,10 @@ class StoreBackend {
   // The application's words for the row, as the view of the store says them: "status reason
   // attempts", with - for no reason.
   virtual std::string status(const std::string& aggregate_id) = 0;
+  // Writes a row that looks as if it was written so many days ago.
+  virtual void write_old(const std::string& aggregate_id, int days) = 0;
+  // The aggregate ids of all rows in the outbox, in the order of their ids, with a space between.
+  virtual std::string rows_left() = 0;
   // Writes the row once more, as an operator's redrive does.
   virtual void redrive(const std::string& aggregate_id, const std::string& as) = 0;
 };
