@@ -45,6 +45,10 @@ Error refused(const PGconn* connection) {
   const std::string text = one_line(PQerrorMessage(connection));
   if (const std::string code = sqlstate_in(text); !code.empty())
     return {errc_of(code), "PostgreSQL: " + connect_sentence(code)};
+  // libpq's own finding, by target_session_attrs.
+  if (text.find("session is read-only") != std::string::npos ||
+      text.find("server is in hot standby mode") != std::string::npos)
+    return {Errc::unavailable, "PostgreSQL: " + connect_sentence("25006")};
   if (PQconnectionNeedsPassword(connection) != 0)
     return {Errc::unauthorized,
             "PostgreSQL: the server asks for a password and store.url has none"};

@@ -55,7 +55,19 @@ void Listener::connect(Instant now) {
   armed_ = Armed::no;
   heard_ = false;
   look_now_ = true;
-  beat(now);
+  first_beat(now);
+}
+
+// From another connection: behind a pooler of transactions the own one hears what it sent itself,
+// together with the answer, and never what others send.
+void Listener::first_beat(Instant now) {
+  auto other = Connection::open(url_, "ringcast listener", kTimeouts);
+  if (!other) return drop(now, other.error().detail);
+  auto sent = other->query("select pg_notify($1, '')", Params{}.add(own_channel()));
+  if (!sent) return drop(now, sent.error().detail);
+  beat_at_ = now + pace_.beat_every;
+  beat_until_ = now + pace_.beat_within;
+  hear();
 }
 
 void Listener::drop(Instant now, std::string_view why) {
@@ -65,7 +77,10 @@ void Listener::drop(Instant now, std::string_view why) {
   armed_ = Armed::no;
   look_now_ = true;
   if (was_up && !heard_) {
-    log::warning("outbox: no notification arrives ({}); polling instead", why);
+    log::warning(
+        "outbox: no notification arrives ({}); polling instead. Behind a pooler of transactions "
+        "none ever does: name the server itself, or a pool of sessions, in store.url",
+        why);
     backoff_ = pace_.retry_unheard;
   } else {
     log::warning("outbox: the listening connection is lost ({})", why);

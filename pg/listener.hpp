@@ -61,6 +61,7 @@ class Listener final {
 
   void connect(Instant now);
   void drop(Instant now, std::string_view why);
+  void first_beat(Instant now);
   void beat(Instant now);
   enum class Wish : std::uint8_t { arm, disarm };
   void set_armed(Wish wish, Instant now);
