@@ -10,6 +10,7 @@
 #include "message/names.hpp"
 #include "pg/epoch.hpp"
 #include "pg/migration.hpp"
+#include "pg/rights.hpp"
 #include "pg/status_store.hpp"
 #include "pg/window_reader.hpp"
 
@@ -100,6 +101,7 @@ Result<std::string> PgStore::connect() {
   connection_ = std::move(*made);
   described_ = connection_->describe();
   if (auto migrated = migrate(*connection_, settings_.migrate); !migrated) return migrated.error();
+  if (auto checked = check_rights(*connection_); !checked) return checked.error();
   if (auto checked = check_sequence(); !checked) return checked.error();
   if (auto checked = check_mode(*connection_); !checked) return checked.error();
   return settle_epoch(*connection_);
@@ -163,7 +165,8 @@ Result<StoreState> PgStore::open_at(std::chrono::seconds history, std::uint64_t 
   if (scan->has_value())
     log::error(
         "outbox: a look at the table reads a whole partition ({}): each partition needs its "
-        "indexes on (id) and on (xid, id), make the one that is missing",
+        "indexes on (id) and on (xid, id), in status mode those on (position) and on unclaimed "
+        "rows too; make the one that is missing",
         **scan);
   return with_delivered(std::move(state).value());
 }

@@ -1,4 +1,5 @@
 """What a PostgreSQL outbox can not work on is refused at start, and what it can work on worse is said."""
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,7 +12,7 @@ from outbox.world import free_port
 from support.daemon import ROOT
 from support.waiting import wait_until
 
-STORES = ("postgres",)
+STORES = ("postgres", "status")
 SCRIPT = str(ROOT / "scripts/postgres")
 
 
@@ -101,10 +102,58 @@ def test_a_sequence_with_a_cache_is_refused_until_the_sentence_is_followed(world
     daemon.wait_ready()
 
 
+def test_a_read_only_server_is_refused_until_it_is_none(world):
+    daemon = world.daemon()
+    daemon.stop()
+    name = world.store.name
+    world.store.run(f'alter database "{name}" set default_transaction_read_only = on')
+    daemon.start()
+    wait_until(lambda: "read-only: a primary is needed" in daemon.log(), "the refusal")
+    answer = daemon.get("/readyz")
+    assert answer.status == 503 and "a primary is needed" in answer.text
+    with psycopg.connect(admin_url(), autocommit=True) as session:
+        session.execute(f'alter database "{name}" reset default_transaction_read_only')
+    daemon.wait_ready()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(world):
+    daemon = world.daemon()
+    daemon.stop()
+    world.store.run("insert into ringcast.schema_migration(version, name, checksum)"
+                    " values(99, 'later', '')")
+    daemon.start()
+    wait_until(lambda: "has version 99" in daemon.log(), "the refusal")
+    answer = daemon.get("/readyz")
+    assert answer.status == 503 and "run the newer program" in answer.text
+    world.store.run("delete from ringcast.schema_migration where version = 99")
+    daemon.wait_ready()
+
+
+def test_a_missing_right_is_refused_until_it_is_given(world):
+    world.daemon().stop()
+    role = f"{world.store.name}_role"
+    world.store.run(f"create role {role} login")
+    try:
+        world.store.run(f"select ringcast.grant_daemon('{role}')")
+        world.store.run(f"revoke insert on ringcast.failed from {role}")
+        url = re.sub(r"//[^@]*@", f"//{role}@", world.store.url)
+        daemon = world.daemon({"store": {"url": url}}, ready=False)
+        says = ("insert on ringcast.failed", "select ringcast.grant_daemon(")
+        wait_until(lambda: all(text in daemon.log() for text in says), "the refusal")
+        answer = daemon.get("/readyz")
+        assert answer.status == 503 and all(text in answer.text for text in says)
+        world.store.run(f"select ringcast.grant_daemon('{role}')")
+        daemon.wait_ready()
+        daemon.stop()
+    finally:
+        world.store.run(f"drop owned by {role}; drop role {role}")
+
+
 def test_a_missing_index_is_named(world):
     daemon = world.daemon()
     daemon.stop()
-    world.store.run("drop index ringcast.outbox_xid_id")
+    index = {"postgres": "outbox_xid_id", "status": "outbox_position"}[world.store.kind]
+    world.store.run(f"drop index ringcast.{index}")
     daemon.start()
     daemon.wait_ready()
     assert "each partition needs its indexes on (id) and on (xid, id)" in daemon.log()

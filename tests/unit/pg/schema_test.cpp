@@ -240,6 +240,37 @@ TEST(Rights, ThatAreMissingAreNamed) {
   EXPECT_THAT(refused.error().detail, HasSubstr("ringcast.grant_daemon"));
 }
 
+TEST(Rights, ThatAreMissingAreNamedBeforeTheyAreWanted) {
+  TestDatabase database;
+  const Role role(database);
+  Session owner(database.url());
+  const struct {
+    const char* right;
+    const char* kind;
+    const char* name;
+  } cases[] = {
+      {"update", "table", "ringcast.progress"},
+      {"insert", "table", "ringcast.reader_window"},
+      {"delete", "table", "ringcast.publish_key"},
+      {"insert", "table", "ringcast.failed"},
+      {"usage", "sequence", "ringcast.outbox_id"},
+      {"execute", "function", "ringcast.make_leaf(date)"},
+      {"execute", "function", "ringcast.retire_leaf(date, boolean)"},
+  };
+  for (const auto& [right, kind, name] : cases) {
+    owner.run("select ringcast.grant_daemon('" + role.name() + "')");
+    owner.run(fmt::format("revoke {} on {} {} from {}", right, kind, name, role.name()));
+    PgStore store(settings_for(with_user(database.url(), role.name())));
+    auto refused = store.open(std::chrono::seconds{60}, 1'000);
+    ASSERT_FALSE(refused) << right << name;
+    EXPECT_EQ(refused.error().code, Errc::forbidden);
+    EXPECT_THAT(refused.error().detail,
+                HasSubstr(fmt::format("lacks {} on {}; the schema's owner gives the rights: "
+                                      "select ringcast.grant_daemon('role')",
+                                      right, name)));
+  }
+}
+
 TEST(Sequence, ThatHandsOutIdsInBlocksIsRefused) {
   for (const char* change : {"cache 2", "increment -1", "cycle"}) {
     TestDatabase database;
