@@ -111,6 +111,7 @@ Result<Services> make_services(Config config) {
                     JwtVerifier(std::move(*keys), rules),
                     std::move(api_keys),
                     nullptr,
+                    std::make_shared<const Identity>(Identity{{}, Grants::all(), {}, true}),
                     std::move(places),
                     std::move(by_address),
                     nullptr,

@@ -16,6 +16,7 @@ struct Identity {
   // When it ends unless it is renewed: `exp` plus the leeway, so that a token which verify() takes
   // is never one that ends the session at once. Nothing: it does not end.
   std::optional<WallTime> expires_at;
+  bool server = false;  // of an API key: no client, but the application itself
 };
 
 }  // namespace ringcast

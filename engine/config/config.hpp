@@ -107,9 +107,13 @@ struct LimitsConfig {
   std::uint32_t idle_timeout_s = 60;  // keep-alive between requests
   std::uint32_t ping_interval_s = 25;
   std::uint32_t pong_timeout_s = 10;
-  std::uint32_t errors_max = 20;     // answered errors a connection, then it is closed
-  std::uint32_t linger_s = 5;        // an ended connection's last octets and the peer's FIN
-  std::uint32_t write_stall_s = 10;  // a socket that takes nothing for so long is closed
+  std::uint32_t publications_per_request_max = 1'000;  // of /api/batch; rooms of /api/broadcast
+  std::uint32_t page_max = 1'000;                      // entries in an answer of the server API
+  std::uint64_t page_bytes_max = 1ULL << 20;           // payloads in a page of history
+  std::uint32_t admin_asks_max = 64;  // open at a shard, of those that concern all shards
+  std::uint32_t errors_max = 20;      // answered errors a connection, then it is closed
+  std::uint32_t linger_s = 5;         // an ended connection's last octets and the peer's FIN
+  std::uint32_t write_stall_s = 10;   // a socket that takes nothing for so long is closed
 };
 
 struct LogConfig {

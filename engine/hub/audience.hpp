@@ -5,6 +5,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,6 +107,13 @@ class Audience final {
   void send_leaves();
   // The tick's batches are sent or referred to: forget them.
   void end_tick();
+
+  // ---- audience_admin.cpp ----
+  // The rooms with subscribers here that follow `after` by name, at most `count`, into `names`.
+  void add_names(const RoomsAsk& ask, std::size_t count, std::set<std::string_view>& names) const;
+  [[nodiscard]] std::uint32_t subscribers(std::string_view room) const;
+  // The connections of a user; the list is good until one of them opens, closes or changes.
+  [[nodiscard]] const std::vector<Session*>& sessions_of(std::string_view user) const;
 
   // Sessions with something to send, or to close.
   [[nodiscard]] std::vector<Session*>& dirty() { return dirty_; }

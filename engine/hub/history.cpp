@@ -44,6 +44,33 @@ std::optional<History::Missed> History::after(Offset from, std::uint32_t count_m
   return cached_;
 }
 
+History::Page History::page(Offset from, std::uint32_t count_max, std::uint64_t bytes_max) const {
+  Page page;
+  std::uint64_t bytes = 0;
+  auto entry = std::upper_bound(
+      entries_.begin(), entries_.end(), from,
+      [](Offset offset, const Entry& held) { return offset < held.event->offset; });
+  for (; entry != entries_.end() && page.events.size() < count_max; ++entry) {
+    bytes += entry->event->data.size();
+    if (bytes > bytes_max && !page.events.empty()) break;
+    page.events.push_back(entry->event);
+  }
+  page.more = entry != entries_.end();
+  return page;
+}
+
+History::Page History::newest(std::uint32_t count_max, std::uint64_t bytes_max) const {
+  Page page;
+  std::uint64_t bytes = 0;
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    bytes += entry->event->data.size();
+    if (page.events.size() == count_max || (bytes > bytes_max && !page.events.empty())) break;
+    page.events.push_back(entry->event);
+  }
+  std::reverse(page.events.begin(), page.events.end());
+  return page;
+}
+
 void History::drop_front() {
   floor_ = entries_.front().event->offset;
   entries_.pop_front();

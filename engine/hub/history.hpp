@@ -37,6 +37,14 @@ class History final {
   // made once for all that ask from the same position before the next event.
   [[nodiscard]] std::optional<Missed> after(Offset from, std::uint32_t count_max);
 
+  // The first events after `from`, or the newest; as many as both limits allow, and one at least.
+  struct Page {
+    std::vector<EventRef> events;
+    bool more = false;  // behind the last one
+  };
+  [[nodiscard]] Page page(Offset from, std::uint32_t count_max, std::uint64_t bytes_max) const;
+  [[nodiscard]] Page newest(std::uint32_t count_max, std::uint64_t bytes_max) const;
+
  private:
   struct Entry {
     EventRef event;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,12 @@ class Home final {
   void store_state(StoreStateMail&& mail, Instant now);
   void store_position(const StorePositionMail& mail, Instant now);
   void recorded(const RecordedMail& mail, Instant now);
+
+  // ---- home_admin.cpp ----
+  [[nodiscard]] Result<HistoryPage> history(const HistoryAsk& ask, Instant now);
+  // The rooms that follow `after` in the order of their names, at most `count`, into `names`.
+  void add_names(const RoomsAsk& ask, std::size_t count, std::set<std::string_view>& names) const;
+  void describe(RoomRow& row) const;
 
   // What has become due: presence, expiry, waiting subscribes, shards that stood still, positions.
   void run(Instant now);

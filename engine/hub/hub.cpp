@@ -64,6 +64,14 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
         session->peer->read_now(*session, m.reply_to.tag, m);
       return true;
     }
+    bool operator()(AdminMail& m) { return hub.administer(std::move(m)), true; }
+    bool operator()(AdminPartMail& m) { return hub.answer_part(m, now), true; }
+    bool operator()(AdminPartAnswerMail& m) { return hub.gather(std::move(m)), true; }
+    bool operator()(AdminAnswerMail& m) {
+      if (Session* session = hub.asker(m.reply_to))
+        session->peer->admin_answer(*session, m.reply_to.tag, m);
+      return true;
+    }
     bool operator()(StopMail&) {
       ensure(false, "StopMail is for the loop");
       return true;

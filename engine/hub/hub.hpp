@@ -1,6 +1,7 @@
 // One shard's rooms, subscribers and mail: what the loop drives and what sessions ask.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -63,6 +64,8 @@ class Hub final {
                                           std::string_view room, std::string_view after,
                                           std::uint32_t limit, Authority authority);
   [[nodiscard]] Result<void> read_now(Session& session, std::uint64_t tag, std::uint32_t limit);
+  // Whatever message/admin.hpp lists; the caller has proved that it is a server.
+  [[nodiscard]] Result<void> administer(Session& session, std::uint64_t tag, AdminAsk ask);
   // A new token of the same user: rooms that it does not cover any more are unsubscribed.
   void renew(Session& session, std::shared_ptr<const Identity> identity);
 
@@ -83,11 +86,30 @@ class Hub final {
   void tell_presence(const Session& session, std::string_view room, PresenceMail::Action action);
   void send_presence(PresenceMail&& mail);
 
+  // ---- hub_admin.cpp: asks that concern several shards, gathered at the one that was asked ----
+  struct Gathering {
+    ReplyTo reply_to;
+    std::shared_ptr<const AdminAsk> ask;
+    std::uint32_t missing = 0;  // parts that have not come
+    std::unique_ptr<AdminAnswer> sum;
+  };
+  void administer(AdminMail&& mail);
+  [[nodiscard]] Result<void> begin_gathering(const ReplyTo& to,
+                                             std::shared_ptr<const AdminAsk> ask);
+  void answer_part(const AdminPartMail& mail, Instant now);
+  void gather(AdminPartAnswerMail&& mail);
+  [[nodiscard]] RoomsPage list_rooms(const RoomsAsk& ask) const;
+  [[nodiscard]] Kicked kick(const KickAsk& ask);
+  void kick_from_room(Session& session, const std::string& room, Kicked& kicked);
+
   Mesh mesh_;
   ShardMetrics& metrics_;
   const Config& config_;
   Audience audience_;
   Home home_;
+  // At most admin_asks_max; beyond it RATE_LIMITED.
+  boost::unordered_flat_map<std::uint64_t, Gathering> gatherings_;
+  std::uint64_t next_gathering_ = 1;
   std::vector<PresenceMail> unsent_;  // bounded by sessions x rooms_per_connection_max
 };
 

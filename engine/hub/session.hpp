@@ -33,7 +33,8 @@ class Peer {
   virtual void presence_list(Session& session, std::uint64_t tag,
                              const PresenceListMail& answer) = 0;
   virtual void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) = 0;
-  // A subscription ended without having been asked to: its grant is gone.
+  virtual void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) = 0;
+  // A subscription ended without having been asked to: its grant is gone, or a server ended it.
   virtual void unsubscribed(Session& session, std::string_view room, std::string_view reason) = 0;
 };
 
@@ -59,6 +60,8 @@ class Session final {
   [[nodiscard]] bool may(Verb verb, std::string_view room) const {
     return identity && identity->grants.allows(verb, room);
   }
+  // It showed an API key: every room, whatever its namespace lets clients do.
+  [[nodiscard]] bool is_server() const { return identity && identity->server; }
   // Empty: anonymous.
   [[nodiscard]] std::string_view user() const {
     return identity ? std::string_view(identity->user) : std::string_view();

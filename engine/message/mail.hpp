@@ -11,6 +11,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "message/admin.hpp"
 #include "message/event.hpp"
 #include "message/outbox_row.hpp"
 
@@ -178,6 +179,32 @@ struct ReadNowAnswerMail {
   Result<ReadNow> outcome = Error{};
 };
 
+// ---- asks of the server API and of ports, see message/admin.hpp
+// ---------------------------------
+
+// To any shard: it asks all whom it concerns and answers once, with an AdminAnswerMail.
+struct AdminMail {
+  ReplyTo reply_to;
+  std::shared_ptr<const AdminAsk> ask;
+};
+
+// From the shard that gathers the answer, to each that has a part of it.
+struct AdminPartMail {
+  ShardIndex gatherer;
+  std::uint64_t gathering = 0;
+  std::shared_ptr<const AdminAsk> ask;
+};
+struct AdminPartAnswerMail {
+  std::uint64_t gathering = 0;
+  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
+};
+
+// To an AdminMail.
+struct AdminAnswerMail {
+  ReplyTo reply_to;
+  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
+};
+
 // Close every connection with this reason, then end.
 struct StopMail {
   bool restart = false;  // 1012 instead of 1001
@@ -187,7 +214,8 @@ using ShardMail =
     std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, WatchMail, LeaveMail,
                  PresenceMail, StoreStateMail, StorePositionMail, RecordedMail, DeliverMail,
                  SubscribedMail, EpochMail, GapMail, PresenceUpdateMail, HomePositionMail,
-                 PresenceListMail, PublishedMail, ReadNowAnswerMail, StopMail>;
+                 PresenceListMail, PublishedMail, ReadNowAnswerMail, AdminMail, AdminPartMail,
+                 AdminPartAnswerMail, AdminAnswerMail, StopMail>;
 
 // ---- to the source
 // --------------------------------------------------------------------------------

@@ -12,6 +12,10 @@ namespace ringcast {
 
 namespace {
 
+constexpr std::string_view kMisplacedKey =
+    "token refused: an API key is taken from `Authorization: Bearer` alone, not from ?token= or a "
+    "sub-protocol";
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Without its port; "[::1]" keeps its brackets. Empty if what follows the name is no port.
@@ -66,7 +70,9 @@ Result<std::shared_ptr<const Identity>> identify(const Services& services,
                                                  std::string_view subprotocol_token, WallTime now) {
   std::string query_token;
   std::string_view token;
-  if (const auto bearer = bearer_credentials(request.header("authorization"))) {
+  const auto bearer = bearer_credentials(request.header("authorization"));
+  if (bearer) {
+    if (services.api_keys.contains(*bearer)) return services.server;
     token = *bearer;
   } else if (!subprotocol_token.empty()) {
     token = subprotocol_token;
@@ -75,6 +81,9 @@ Result<std::shared_ptr<const Identity>> identify(const Services& services,
     token = query_token;
   }
   if (!token.empty()) {
+    // URLs and sub-protocols end up in logs and in pages.
+    if (!bearer && services.api_keys.contains(token))
+      return {Errc::unauthorized, std::string(kMisplacedKey)};
     auto verified = services.tokens.verify(token, now);
     if (!verified) return verified.error();
     return std::make_shared<const Identity>(std::move(*verified));
@@ -95,6 +104,7 @@ Result<std::shared_ptr<const Identity>> identify(const Services& services,
 }
 
 std::string_view client_text(const Error& error) {
+  if (error.detail == kMisplacedKey) return kMisplacedKey;
   return error.code == Errc::unauthorized ? terse_token_text(error)
                                           : std::string_view(error.detail);
 }

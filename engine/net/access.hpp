@@ -21,7 +21,8 @@ namespace ringcast {
 [[nodiscard]] Result<void> check_origin(const Services& services, const wire::HttpRequest& request);
 
 // The identity that a request shows: Authorization, else the sub-protocol's token, else ?token=.
-// Without any: anonymous, if that is allowed (dev mode: ?user= names the user).
+// Without any: anonymous, if that is allowed (dev mode: ?user= names the user). An API key in
+// Authorization, and nowhere else, makes it a server's connection.
 [[nodiscard]] Result<std::shared_ptr<const Identity>> identify(const Services& services,
                                                                const wire::HttpRequest& request,
                                                                std::string_view subprotocol_token,

@@ -44,6 +44,14 @@ struct Connection {
     std::vector<Deferred> then;  // done when the answer is there
   };
 
+  // Publishes of one HTTP request, answered together. Its tags begin at `first`.
+  struct Publications {
+    std::uint64_t first = 0;
+    std::size_t open = 0;
+    std::vector<std::string> rooms;    // of a broadcast: each answer names its own
+    std::vector<std::string> answers;  // JSON; empty until it is there
+  };
+
   // From whom it came, as far as rules differ.
   enum class From : std::uint8_t { network, unix_socket };
 
@@ -61,6 +69,7 @@ struct Connection {
   wire::WebsocketParser websocket;  // since it was upgraded
   std::forward_list<Asked> asked;
   std::unique_ptr<std::string> unread;
+  std::unique_ptr<Publications> publications;
   io::TimerId timer;        // what the mode waits for
   io::TimerId stall_timer;  // set while the socket is full
   Instant ping_due{};

@@ -29,6 +29,14 @@ const HttpPeer::Route HttpPeer::kRoutes[] = {
     {"GET", "/ws", Route::For::anyone, &HttpPeer::websocket},
     {"GET", "/sse", Route::For::anyone, &HttpPeer::sse},
     {"POST", "/api/publish", Route::For::api_key, &HttpPeer::publish},
+    {"POST", "/api/broadcast", Route::For::api_key, &HttpPeer::broadcast},
+    {"POST", "/api/batch", Route::For::api_key, &HttpPeer::batch},
+    {"POST", "/api/presence", Route::For::api_key, &HttpPeer::presence},
+    {"POST", "/api/history", Route::For::api_key, &HttpPeer::history},
+    {"POST", "/api/rooms", Route::For::api_key, &HttpPeer::rooms},
+    {"POST", "/api/disconnect", Route::For::api_key, &HttpPeer::disconnect},
+    {"POST", "/api/unsubscribe", Route::For::api_key, &HttpPeer::unsubscribe},
+    {"POST", "/api/info", Route::For::api_key, &HttpPeer::info},
     {"POST", "/outbox/publish", Route::For::api_key, &HttpPeer::outbox_publish},
     {"GET", "/healthz", Route::For::anyone, &HttpPeer::healthz},
     {"GET", "/readyz", Route::For::anyone, &HttpPeer::readyz},
@@ -129,23 +137,6 @@ void HttpPeer::sse(Connection& connection, const wire::HttpRequest& request) {
   connections_.sse_peer().handle(connection, request);
 }
 
-void HttpPeer::publish(Connection& connection, const wire::HttpRequest& request) {
-  auto body = protocol::decode_publish_body(request.body);
-  if (!body) return refuse(connection, body.error());
-  PublishAsk ask;
-  ask.room = body->room;
-  ask.type = body->type;
-  ask.data = std::move(body->data);
-  ask.key = body->key;
-  ask.idempotency_key = body->idempotency_key;
-  ask.exclude_user = body->exclude_user;
-  ask.id = body->id;
-  auto asked = connections_.hub().publish(connection.session, connection.next_tag++, std::move(ask),
-                                          connections_.wall(), Hub::Authority::server);
-  if (!asked) return refuse(connection, asked.error());
-  connection.answering = true;
-}
-
 void HttpPeer::dev_outbox(Connection& connection, const wire::HttpRequest& request) {
   auto row = protocol::decode_outbox_body(request.body);
   if (!row) return refuse(connection, row.error());
@@ -176,15 +167,21 @@ void HttpPeer::healthz(Connection& connection, const wire::HttpRequest&) {
 
 void HttpPeer::readyz(Connection& connection, const wire::HttpRequest&) {
   const Readiness readiness = connections_.services().readiness();
-  std::string json = readiness.reasons.empty() ? R"({"status":"ready","reasons":[)"
-                     : readiness.degraded      ? R"({"status":"degraded","reasons":[)"
-                                               : R"({"status":"not ready","reasons":[)";
+  std::string json = readiness.reasons.empty() ? R"({"status":"ready")"
+                     : readiness.degraded      ? R"({"status":"degraded")"
+                                               : R"({"status":"not ready")";
+  append_reasons(json, readiness);
+  json += '}';
+  respond(connection, wire::json_response(readiness.reasons.empty() ? 200 : 503, json));
+}
+
+void HttpPeer::append_reasons(std::string& json, const Readiness& readiness) {
+  json += R"(,"reasons":[)";
   for (std::size_t i = 0; i < readiness.reasons.size(); ++i) {
     if (i != 0) json += ',';
     append_json_string(json, readiness.reasons[i]);
   }
-  json += "]}";
-  respond(connection, wire::json_response(readiness.reasons.empty() ? 200 : 503, json));
+  json += ']';
 }
 
 void HttpPeer::metrics(Connection& connection, const wire::HttpRequest&) {
@@ -204,15 +201,6 @@ void HttpPeer::demo_page(Connection& connection, const wire::HttpRequest&) {
                       {"X-Content-Type-Options", "nosniff"}};
   response.body = demo_page_html();
   respond(connection, response);
-}
-
-void HttpPeer::published(Session& session, std::uint64_t, const PublishedMail& answer) {
-  Connection& connection = connections_.of(session);
-  if (answer.outcome)
-    respond(connection, wire::json_response(200, protocol::encode_published(*answer.outcome)));
-  else
-    refuse(connection, answer.outcome.error());
-  connections_.answered(connection);
 }
 
 void HttpPeer::read_now(Session& session, std::uint64_t, const ReadNowAnswerMail& answer) {
@@ -235,10 +223,6 @@ void HttpPeer::read_now(Session& session, std::uint64_t, const ReadNowAnswerMail
 
 void HttpPeer::subscribed(Session&, std::uint64_t, const SubscribedMail&) {
   ensure(false, "an HTTP request never subscribes");
-}
-
-void HttpPeer::presence_list(Session&, std::uint64_t, const PresenceListMail&) {
-  ensure(false, "no HTTP request lists viewers yet");
 }
 
 void HttpPeer::unsubscribed(Session&, std::string_view, std::string_view) {

@@ -1,4 +1,4 @@
-// HTTP requests of one shard: routes, the server API, health, metrics, upgrades.
+// HTTP requests of one shard: routes, health, metrics, upgrades, and the server API (http_api.cpp).
 #pragma once
 
 #include <string>
@@ -6,6 +6,8 @@
 
 #include "hub/session.hpp"
 #include "net/connection.hpp"
+#include "net/services.hpp"
+#include "protocol/server_api.hpp"
 #include "wire/http_request.hpp"
 #include "wire/http_response.hpp"
 
@@ -30,6 +32,7 @@ class HttpPeer final : public Peer {
   void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
+  void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:
@@ -40,7 +43,6 @@ class HttpPeer final : public Peer {
   void websocket(Connection& connection, const wire::HttpRequest& request);
   void echo(Connection& connection, const wire::HttpRequest& request);
   void sse(Connection& connection, const wire::HttpRequest& request);
-  void publish(Connection& connection, const wire::HttpRequest& request);
   void outbox_publish(Connection& connection, const wire::HttpRequest& request);
   void healthz(Connection& connection, const wire::HttpRequest& request);
   void readyz(Connection& connection, const wire::HttpRequest& request);
@@ -48,6 +50,22 @@ class HttpPeer final : public Peer {
   void demo_page(Connection& connection, const wire::HttpRequest& request);
   void dev_outbox(Connection& connection, const wire::HttpRequest& request);
   void not_found(Connection& connection);
+  static void append_reasons(std::string& json, const Readiness& readiness);
+
+  // ---- http_api.cpp ----
+  void publish(Connection& connection, const wire::HttpRequest& request);
+  void broadcast(Connection& connection, const wire::HttpRequest& request);
+  void batch(Connection& connection, const wire::HttpRequest& request);
+  void presence(Connection& connection, const wire::HttpRequest& request);
+  void history(Connection& connection, const wire::HttpRequest& request);
+  void rooms(Connection& connection, const wire::HttpRequest& request);
+  void disconnect(Connection& connection, const wire::HttpRequest& request);
+  void unsubscribe(Connection& connection, const wire::HttpRequest& request);
+  void info(Connection& connection, const wire::HttpRequest& request);
+  [[nodiscard]] Result<void> ask_publish(Connection& connection, std::string_view room,
+                                         const protocol::PublishBody& body);
+  void administer(Connection& connection, AdminAsk ask);
+  void answer_batch(Connection& connection);
 
   Connections& connections_;
 };

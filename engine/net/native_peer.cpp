@@ -96,6 +96,9 @@ void NativePeer::request(Connection& connection, std::string_view id,
 
 void NativePeer::request(Connection& connection, std::string_view id,
                          protocol::PublishRequest&& ask) {
+  const bool server = connection.session.is_server();
+  if (!server && (ask.event_id || !ask.exclude_user.empty()))
+    return error(connection, id, {Errc::forbidden, "eventId, excludeUser: only for servers"});
   // The answer names the room itself, and most clients send no id: then nothing is to be kept.
   const std::uint64_t tag = id.empty() ? kNothingKept : remember(connection, id, {});
   PublishAsk publish;
@@ -104,8 +107,11 @@ void NativePeer::request(Connection& connection, std::string_view id,
   publish.data = std::move(ask.data);
   publish.key = ask.key;
   publish.idempotency_key = ask.idempotency_key;
-  auto asked = connections_.hub().publish(connection.session, tag, std::move(publish),
-                                          connections_.wall(), Hub::Authority::grants);
+  publish.exclude_user = ask.exclude_user;
+  publish.id = ask.event_id;
+  auto asked =
+      connections_.hub().publish(connection.session, tag, std::move(publish), connections_.wall(),
+                                 server ? Hub::Authority::server : Hub::Authority::grants);
   if (asked) return;
   forget(connection, tag);
   error(connection, id, asked.error());
@@ -162,6 +168,8 @@ void NativePeer::error(Connection& connection, std::string_view id, const Error&
   connections_.note_error("message", error);
   protocol::append_error(json_, error, id);
   write(connection);
+  // What a server gets wrong it has to see, again and again; it is nobody's attack.
+  if (connection.session.is_server()) return;
   if (++connection.errors > connections_.services().config.limits.errors_max)
     connections_.end(connection, CloseReason::too_many_errors);
 }
@@ -186,8 +194,11 @@ void NativePeer::published(Session& session, std::uint64_t tag, const PublishedM
   Connection& connection = connections_.of(session);
   const Connection::Asked asked = take(connection, tag);
   if (!answer.outcome) return error(connection, asked.id, answer.outcome.error());
-  protocol::append_published(
-      json_, {answer.room, answer.outcome->id, answer.outcome->offset.value_or(0)}, asked.id);
+  const Appended& done = *answer.outcome;
+  protocol::append_published(json_,
+                             {answer.room, done.id, done.offset.value_or(0),
+                              session.is_server() ? done.epoch : std::string_view()},
+                             asked.id);
   write(connection);
 }
 
@@ -198,6 +209,10 @@ void NativePeer::presence_list(Session& session, std::uint64_t tag,
   protocol::append_presence_page(json_, {answer.room, answer.users, answer.count, answer.next},
                                  asked.id);
   write(connection);
+}
+
+void NativePeer::admin_answer(Session&, std::uint64_t, const AdminAnswerMail&) {
+  ensure(false, "the native protocol has no question of the server API");
 }
 
 void NativePeer::read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) {

@@ -31,6 +31,7 @@ struct Services {
   JwtVerifier tokens;
   ApiKeys api_keys;
   std::shared_ptr<const Identity> anonymous;  // null: without a token they are refused
+  std::shared_ptr<const Identity> server;     // of a connection that showed an API key
   std::shared_ptr<Places> connections;        // connections_max of the daemon, for all shards
   std::shared_ptr<AddressPlaces> connections_by_address;  // connections_per_address_max
   std::function<std::string()> metrics_text;

@@ -109,6 +109,10 @@ void SsePeer::presence_list(Session&, std::uint64_t, const PresenceListMail&) {
   ensure(false, "a stream never lists viewers");
 }
 
+void SsePeer::admin_answer(Session&, std::uint64_t, const AdminAnswerMail&) {
+  ensure(false, "a stream never asks anything of the server API");
+}
+
 void SsePeer::read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) {
   ensure(false, "a stream never reads the outbox");
 }

@@ -28,6 +28,7 @@ class SsePeer final : public Peer {
   void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
+  void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:

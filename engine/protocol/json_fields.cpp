@@ -22,17 +22,31 @@ dom::parser& parser() {
 
 bool is_json_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-// Walks over the values of an object's text, which is valid JSON: simdjson's tree has no way back
-// from a value to the octets it was read from, and those are what passes on.
+// Walks over the values of an object's or array's text, which is valid JSON: simdjson's tree has no
+// way back from a value to the octets it was read from, and those are what passes on.
 class ValueSpans {
  public:
-  explicit ValueSpans(std::string_view text) : text_(text), at_(text.find('{') + 1) {}
+  explicit ValueSpans(std::string_view text) : text_(text), at_(text.find_first_of("{[") + 1) {}
 
   // The octets of the next field's value.
   [[nodiscard]] std::string_view next() {
     skip_name();
     while (text_[at_] != ':') ++at_;
     ++at_;
+    return value();
+  }
+
+  // The octets of an array's next value; there is one.
+  [[nodiscard]] std::string_view next_element() {
+    if (text_[at_] == ',') ++at_;
+    return value();
+  }
+
+  // How many levels the deepest value so far has.
+  [[nodiscard]] std::size_t depth() const { return deepest_; }
+
+ private:
+  std::string_view value() {
     while (is_json_space(text_[at_])) ++at_;
     const std::size_t begin = at_;
     skip_value();
@@ -41,10 +55,6 @@ class ValueSpans {
     return text_.substr(begin, end - begin);
   }
 
-  // How many levels the deepest value so far has.
-  [[nodiscard]] std::size_t depth() const { return deepest_; }
-
- private:
   // To behind the quote that ends it. Names are short: a walk is sooner there than memchr.
   void skip_name() {
     while (text_[at_] != '"') ++at_;
@@ -64,11 +74,11 @@ class ValueSpans {
     ++at_;
   }
 
-  // Up to the comma or brace that ends a value at the top.
+  // Up to the comma, brace or bracket that ends a value at the top.
   void skip_value() {
     for (std::size_t depth = 0;;) {
       const char c = text_[at_];
-      if (depth == 0 && (c == ',' || c == '}')) return;
+      if (depth == 0 && (c == ',' || c == '}' || c == ']')) return;
       if (c == '"') {
         skip_string();
         continue;
@@ -144,6 +154,29 @@ std::uint64_t JsonFields::integer(std::string_view name, std::uint64_t least, st
     return value;
   }
   return least;
+}
+
+std::uint64_t JsonFields::integer_or(std::string_view name, std::uint64_t otherwise,
+                                     std::uint64_t least, std::uint64_t most) {
+  return find(name) == nullptr ? otherwise : integer(name, least, most);
+}
+
+std::vector<std::string_view> JsonFields::elements(std::string_view name, std::size_t most) {
+  const JsonField* field = find(name);
+  dom::array array;
+  if (field == nullptr) {
+    wrong(name, "is missing");
+  } else if (field->value.get(array) != simdjson::SUCCESS) {
+    wrong(name, "is not an array");
+  } else if (array.size() == 0 || array.size() > most) {
+    wrong(name, fmt::format("has {} entries, expected 1 to {}", array.size(), most));
+  } else {
+    ValueSpans spans(field->json);
+    std::vector<std::string_view> texts(array.size());
+    for (std::string_view& text : texts) text = spans.next_element();
+    return texts;
+  }
+  return {};
 }
 
 std::string_view JsonFields::room() {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -45,6 +46,11 @@ class JsonFields final {
   // An integer from least to most; `least` where it is wrong.
   [[nodiscard]] std::uint64_t integer(std::string_view name, std::uint64_t least,
                                       std::uint64_t most);
+  [[nodiscard]] std::uint64_t integer_or(std::string_view name, std::uint64_t otherwise,
+                                         std::uint64_t least, std::uint64_t most);
+  // The octets that each entry of an array of 1 to `most` was read from; none where it is wrong.
+  // Only of the outermost object.
+  [[nodiscard]] std::vector<std::string_view> elements(std::string_view name, std::size_t most);
   // The field `room`, checked.
   [[nodiscard]] std::string_view room();
   // The name of a call, checked.

@@ -49,6 +49,14 @@ NativeRequest read_publish(JsonFields& fields) {
   }
   publish.key = fields.text("key", kRequestKeyBytesMax, Need::optional);
   publish.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
+  publish.exclude_user = fields.text("excludeUser", kPartBytesMax, Need::optional);
+  if (!publish.exclude_user.empty())
+    if (auto checked = check_part(publish.exclude_user, "excludeUser"); !checked)
+      fields.note(checked.error().detail);
+  if (fields.find("eventId") != nullptr) {
+    publish.event_id = Uuid::parse(fields.text("eventId", 36, Need::required));
+    if (!publish.event_id) fields.wrong("eventId", "is not a UUID");
+  }
   return publish;
 }
 

@@ -37,6 +37,9 @@ struct PublishRequest {
   Payload data;
   std::string_view key;              // empty: none
   std::string_view idempotency_key;  // empty: none
+  // Of servers alone, which show an API key.
+  std::optional<Uuid> event_id;
+  std::string_view exclude_user;  // empty: none
 };
 
 // For a handler of the application. Its text lies in the parser, as that of a publish.

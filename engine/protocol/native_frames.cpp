@@ -125,6 +125,7 @@ void append_published(std::string& out, const PublishedFrame& frame, ReplyId id)
   out += R"(,"eventId":)";
   append_uuid(out, frame.event_id);
   if (frame.offset != 0) append_number(out, "offset", frame.offset);
+  if (!frame.epoch.empty()) append_text(out, "epoch", frame.epoch);
   out += '}';
 }
 

@@ -49,9 +49,10 @@ void append_unsubscribed(std::string& out, std::string_view room, std::string_vi
 struct PublishedFrame {
   std::string_view room;
   Uuid event_id;
-  Offset offset = 0;  // 0: not known yet, or the namespace has none
+  Offset offset = 0;       // 0: not known yet, or the namespace has none
+  std::string_view epoch;  // empty: not sent; servers get it
 };
-// {"type":"published","room":R,"id":…,"eventId":…,"offset":n?}
+// {"type":"published","room":R,"id":…,"eventId":…,"offset":n?,"epoch":e?}
 // `id` repeats the request's; where that had none, it is the event's, as `eventId` always is.
 void append_published(std::string& out, const PublishedFrame& frame, ReplyId id);
 

@@ -1,10 +1,12 @@
 #include "protocol/server_api.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "message/json.hpp"
 #include "message/names.hpp"
 #include "protocol/json_fields.hpp"
+#include "protocol/native_frames.hpp"
 
 namespace ringcast::protocol {
 
@@ -13,6 +15,7 @@ namespace {
 using Need = JsonFields::Need;
 
 constexpr std::size_t kKeyBytesMax = 255;
+constexpr std::uint32_t kPageDefault = 100;
 constexpr std::size_t kColumnBytesMax = 4'096;  // the source judges; this only bounds a mail
 
 Payload read_payload(JsonFields& fields, std::string_view name, JsonShape shape) {
@@ -27,14 +30,20 @@ Payload read_payload(JsonFields& fields, std::string_view name, JsonShape shape)
   return nullptr;
 }
 
-}  // namespace
+std::uint32_t page_limit(JsonFields& fields, std::uint32_t page_max) {
+  return static_cast<std::uint32_t>(
+      fields.integer_or("limit", std::min(kPageDefault, page_max), 1, page_max));
+}
 
-Result<PublishBody> decode_publish_body(std::string_view body) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+void append_position_fields(std::string& json, const std::optional<Position>& at) {
+  if (!at) return;
+  json += R"(,"offset":)" + std::to_string(at->offset);
+  append_json_field(json, "epoch", at->epoch);
+}
+
+// All of a publish but its room.
+PublishBody read_publish(JsonFields& fields) {
   PublishBody publish;
-  publish.room = fields.room();
   publish.type = fields.event_type("type");
   publish.data = read_payload(fields, "data", JsonShape::any);
   publish.key = fields.text("key", kKeyBytesMax, Need::optional);
@@ -47,8 +56,189 @@ Result<PublishBody> decode_publish_body(std::string_view body) {
     publish.id = Uuid::parse(fields.text("id", 36, Need::required));
     if (!publish.id) fields.wrong("id", "is not a UUID");
   }
-  if (!problems.empty()) return {Errc::validation, std::move(problems)};
   return publish;
+}
+
+Error validation(std::string&& problems) { return {Errc::validation, std::move(problems)}; }
+
+}  // namespace
+
+Result<PublishBody> decode_publish_body(std::string_view body) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  std::string room(fields.room());
+  PublishBody publish = read_publish(fields);
+  publish.room = std::move(room);
+  if (!problems.empty()) return validation(std::move(problems));
+  return publish;
+}
+
+Result<BroadcastBody> decode_broadcast_body(std::string_view body, std::size_t rooms_max) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  BroadcastBody broadcast;
+  if (!fields.elements("rooms", rooms_max).empty()) {
+    for (const auto entry : fields.find("rooms")->value.get_array()) {
+      const std::string name = "rooms[" + std::to_string(broadcast.rooms.size()) + "]";
+      std::string_view room;
+      if (entry.get(room) != simdjson::SUCCESS)
+        fields.wrong(name, "is not a string");
+      else if (auto checked = check_room(room, name); !checked)
+        fields.note(checked.error().detail);
+      broadcast.rooms.emplace_back(room);
+    }
+  }
+  // Each room's event has an id of its own, so that none looks like a repeat of another.
+  if (fields.find("id") != nullptr) fields.wrong("id", "can not be given for several rooms");
+  broadcast.publish = read_publish(fields);
+  if (!problems.empty()) return validation(std::move(problems));
+  return broadcast;
+}
+
+Result<std::vector<Result<PublishBody>>> decode_batch_body(std::string_view body,
+                                                           std::size_t publications_max) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  const auto texts = fields.elements("publications", publications_max);
+  if (!problems.empty()) return validation(std::move(problems));
+  std::vector<Result<PublishBody>> publications;
+  publications.reserve(texts.size());
+  for (const std::string_view text : texts) publications.push_back(decode_publish_body(text));
+  return publications;
+}
+
+Result<PresenceBody> decode_presence_body(std::string_view body, std::uint32_t page_max) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  PresenceBody ask;
+  ask.room = fields.room();
+  ask.after = fields.text("after", kKeyBytesMax, Need::optional);
+  ask.limit = page_limit(fields, page_max);
+  if (!problems.empty()) return validation(std::move(problems));
+  return ask;
+}
+
+Result<HistoryAsk> decode_history_body(std::string_view body, std::uint32_t page_max) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  HistoryAsk ask;
+  ask.room = fields.room();
+  ask.limit = page_limit(fields, page_max);
+  if (const JsonField* after = fields.find("after")) {
+    simdjson::dom::object object;
+    if (after->value.get(object) != simdjson::SUCCESS) {
+      fields.wrong("after", "is not an object with epoch and offset");
+    } else {
+      JsonFields position(problems, "after.");
+      position.read(object, {});
+      const std::string_view epoch = position.text("epoch", kKeyBytesMax, Need::required);
+      ask.after = Position{std::string(epoch), position.integer("offset", 0, kOffsetMax)};
+    }
+  }
+  if (!problems.empty()) return validation(std::move(problems));
+  return ask;
+}
+
+Result<RoomsAsk> decode_rooms_body(std::string_view body, std::uint32_t page_max) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  RoomsAsk ask;
+  ask.prefix = fields.text("prefix", kRoomBytesMax, Need::optional);
+  ask.after = fields.text("after", kRoomBytesMax, Need::optional);
+  ask.limit = page_limit(fields, page_max);
+  if (!problems.empty()) return validation(std::move(problems));
+  return ask;
+}
+
+Result<KickAsk> decode_kick_body(std::string_view body, KickFrom from) {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
+  KickAsk ask;
+  ask.user = fields.text("user", kPartBytesMax, Need::required);
+  if (!ask.user.empty())
+    if (auto checked = check_part(ask.user, "user"); !checked) fields.note(checked.error().detail);
+  if (from == KickFrom::room) ask.room = fields.room();
+  if (!problems.empty()) return validation(std::move(problems));
+  return ask;
+}
+
+std::string encode_presence(const PresenceListMail& page) {
+  std::string json = R"({"room":)";
+  append_json_string(json, page.room);
+  json += R"(,"users":[)";
+  for (std::size_t i = 0; i < page.users.size(); ++i) {
+    if (i != 0) json += ',';
+    append_json_string(json, page.users[i]);
+  }
+  json += R"(],"count":)" + std::to_string(page.count);
+  if (!page.next.empty()) append_json_field(json, "after", page.next);
+  json += '}';
+  return json;
+}
+
+std::string encode_history(const HistoryPage& page) {
+  std::string json = R"({"room":)";
+  append_json_string(json, page.room);
+  json += R"(,"events":[)";
+  for (std::size_t i = 0; i < page.events.size(); ++i) {
+    if (i != 0) json += ',';
+    append_event(json, *page.events[i]);
+  }
+  json += ']';
+  append_position_fields(json, page.top);
+  json += page.complete ? R"(,"complete":true)" : R"(,"complete":false)";
+  if (page.more) json += R"(,"after":)" + std::to_string(page.events.back()->offset);
+  json += '}';
+  return json;
+}
+
+std::string encode_rooms(const RoomsPage& page) {
+  std::string json = R"({"rooms":[)";
+  for (std::size_t i = 0; i < page.rooms.size(); ++i) {
+    const RoomRow& row = page.rooms[i];
+    json += i == 0 ? R"({"room":)" : R"(,{"room":)";
+    append_json_string(json, row.room);
+    json += R"(,"subscribers":)" + std::to_string(row.subscribers);
+    json += R"(,"history":)" + std::to_string(row.history);
+    append_position_fields(json, row.at);
+    json += '}';
+  }
+  json += ']';
+  if (page.more) append_json_field(json, "after", page.rooms.back().room);
+  json += '}';
+  return json;
+}
+
+std::string encode_answers(std::span<const std::string> answers) {
+  std::string json = R"({"answers":[)";
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (i != 0) json += ',';
+    json += answers[i];
+  }
+  json += "]}";
+  return json;
+}
+
+std::string encode_refused(std::string_view room, const Error& error) {
+  std::string json = "{";
+  if (!room.empty()) append_json_field(json, "room", room);
+  append_json_field(json, "error", error_code(error.code).code);
+  append_json_field(json, "message", error.detail);
+  json += '}';
+  return json;
+}
+
+std::string encode_published_in(std::string_view room, const Appended& outcome) {
+  std::string json = R"({"room":)";
+  append_json_string(json, room);
+  return json += "," + encode_published(outcome).substr(1);
 }
 
 std::string encode_published(const Appended& outcome) {

@@ -371,6 +371,14 @@ void World::read_now(Session& session, std::uint64_t, const ReadNowAnswerMail&) 
   ++of(session).answers;
 }
 
+void World::admin_answer(Session& session, std::uint64_t, const AdminAnswerMail& answer) {
+  ++of(session).answers;
+  if (answer.outcome)
+    of(session).told.push_back(*answer.outcome.value());
+  else
+    of(session).refused.push_back(answer.outcome.error());
+}
+
 void World::unsubscribed(Session& session, std::string_view room, std::string_view reason) {
   std::string json;
   protocol::append_unsubscribed(json, room, reason, {});

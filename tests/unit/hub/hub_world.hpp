@@ -64,6 +64,8 @@ class Client {
   std::optional<CloseReason> ended;  // why the hub wanted it closed
   std::vector<PublishedMail> published;
   std::vector<PresenceListMail> pages;
+  std::vector<AdminAnswer> told;  // of the server API
+  std::vector<Error> refused;     // the same, errors
   std::size_t answers = 0;
   std::uint64_t next_tag = 1;
 
@@ -112,6 +114,7 @@ class World : public Peer {
   void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
+  void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:

@@ -41,6 +41,7 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
                  JwtVerifier(KeySet(), {}),
                  std::move(keys),
                  std::make_shared<const Identity>(Identity{{}, Grants::all(), {}}),
+                 std::make_shared<const Identity>(Identity{{}, Grants::all(), {}, true}),
                  std::make_shared<Places>(listen.connections_max),
                  std::make_shared<AddressPlaces>(listen.connections_per_address_max),
                  [] { return std::string("metrics\n"); },

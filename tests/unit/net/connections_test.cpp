@@ -189,6 +189,7 @@ class BlockedConnections : public ConnectionsTest {
     void published(Session&, std::uint64_t, const PublishedMail&) override {}
     void presence_list(Session&, std::uint64_t, const PresenceListMail&) override {}
     void read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) override {}
+    void admin_answer(Session&, std::uint64_t, const AdminAnswerMail&) override {}
     void unsubscribed(Session&, std::string_view, std::string_view) override {}
   };
   NobodyListens nobody_;

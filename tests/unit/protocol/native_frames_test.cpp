@@ -77,11 +77,14 @@ TEST(NativeFrames, WriteUnsubscribed) {
 }
 
 TEST(NativeFrames, WritePublishedWithTheIdOfTheRequestOrOfTheEvent) {
-  const PublishedFrame frame{"r", *Uuid::parse(kUuid), 3};
+  const PublishedFrame frame{"r", *Uuid::parse(kUuid), 3, {}};
+  EXPECT_EQ(written(append_published, PublishedFrame{"r", frame.event_id, 3, "e"}, "1"),
+            R"({"type":"published","room":"r","id":1,)"
+            R"("eventId":"01234567-89ab-4cde-8f01-23456789abcd","offset":3,"epoch":"e"})");
   EXPECT_EQ(written(append_published, frame, "\"q\""),
             R"({"type":"published","room":"r","id":"q",)"
             R"("eventId":"01234567-89ab-4cde-8f01-23456789abcd","offset":3})");
-  EXPECT_EQ(written(append_published, PublishedFrame{"r", frame.event_id, 0}, ""),
+  EXPECT_EQ(written(append_published, PublishedFrame{"r", frame.event_id, 0, {}}, ""),
             R"({"type":"published","room":"r","id":"01234567-89ab-4cde-8f01-23456789abcd",)"
             R"("eventId":"01234567-89ab-4cde-8f01-23456789abcd"})");
 }

@@ -96,6 +96,18 @@ TEST(NativeMessage, ReadsTheKeysOfAPublication) {
   EXPECT_EQ(publish.event, "task:moved");
   EXPECT_EQ(publish.key, "k");
   EXPECT_EQ(publish.idempotency_key, "i");
+  EXPECT_FALSE(publish.event_id.has_value());
+}
+
+TEST(NativeMessage, ReadsWhatAServerSaysOfItsPublication) {
+  const auto publish = taken<PublishRequest>(
+      R"({"type":"publish","room":"r","event":"e","data":1,"excludeUser":"ann",)"
+      R"("eventId":"0d9f6f5e-2a51-4c6b-9d5e-111111111111"})");
+  EXPECT_EQ(publish.exclude_user, "ann");
+  EXPECT_EQ(publish.event_id, Uuid::parse("0d9f6f5e-2a51-4c6b-9d5e-111111111111"));
+  EXPECT_THAT(refusal(R"({"type":"publish","room":"r","event":"e","data":1,"excludeUser":"a b",)"
+                      R"("eventId":"7"})"),
+              testing::AllOf(HasSubstr("excludeUser: "), HasSubstr("eventId: ")));
 }
 
 TEST(NativeMessage, ReadsACall) {
