@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         RoomInfo,
     )
     from ._subscription import Subscription
+    from .publisher import Publisher
 
 __all__ = [
     "Conflict",
@@ -69,6 +70,7 @@ __all__ = [
     "PresencePage",
     "Publication",
     "Published",
+    "Publisher",
     "RateLimited",
     "Reject",
     "RingcastError",
@@ -100,6 +102,7 @@ _VALUES = (
     "RoomInfo",
 )
 _PLACES = {
+    "Publisher": "publisher",
     "Subscription": "_subscription",
     "__version__": "_core",
     **dict.fromkeys(_VALUES, "_messages"),

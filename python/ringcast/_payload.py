@@ -15,7 +15,7 @@ from typing import Any, cast
 from ._errors import MissingPackage, ValidationError
 from ._plain import NotPlainError, is_of, plain
 
-__all__ = ["Decoder", "decoder_of", "encode"]
+__all__ = ["Decoder", "decoder_of", "encode", "encode_whole"]
 
 Decoder = Callable[[bytes | memoryview], object]
 
@@ -38,6 +38,18 @@ def encode(value: object) -> bytes:
     except NotPlainError as wrong:
         raise ValidationError.of({"data": str(wrong)}) from None
     return text.encode()
+
+
+def encode_whole(value: object) -> bytes:
+    """The same where the text is put into another one: octets have to be one JSON value, so that
+    they can not bring fields of their own."""
+    text = encode(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        try:
+            json.loads(str(text, "utf-8"))
+        except ValueError as wrong:
+            raise ValidationError.of({"data": f"is no JSON: {wrong}"}) from None
+    return text
 
 
 @functools.lru_cache(maxsize=1024)

@@ -20,11 +20,12 @@ from support.waiting import DEADLINE_S, wait_until
 MODE = "dev"
 STORE = True
 # name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py; `write-…` are
-# in test_writing_rows.py.
+# in test_writing_rows.py, `python-…` in test_python.py.
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
           "dev", "outbox-status", "outbox-dead-letters", "outbox-archive", "outbox-rights",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
-          "write-sqlalchemy-async", "write-many", "typed-events"}
+          "write-sqlalchemy-async", "write-many", "typed-events", "server-api",
+          "python-publisher", "python-django", "python-flask", "python-celery"}
 
 
 def shell(text, folder, **environment):
@@ -41,6 +42,16 @@ def run(text, folder, **environment):
 
 def test_every_marked_snippet_is_tested():
     assert set(read_all()) == TESTED
+
+
+def test_every_request_of_the_server_api_is_answered(daemon, tmp_path):
+    answers = [json.loads(line) for line in run(snippet("server-api", daemon), tmp_path).splitlines()]
+    assert [answer for answer in answers if "error" in answer] == []
+    published, broadcast, batch, history, rooms, *_, info = answers
+    assert [event["id"] for event in history["events"]] == [
+        published["id"], broadcast["answers"][0]["id"], batch["answers"][0]["id"]]
+    assert [row["room"] for row in rooms["rooms"]] == ["chat:1", "chat:2"]
+    assert info["ready"] and len(answers) == 9
 
 
 def test_links_of_the_readme_lead_somewhere():
