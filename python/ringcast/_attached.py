@@ -13,7 +13,7 @@ import logging
 import os
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._errors import (
@@ -685,19 +685,19 @@ class AttachedBackend:
 
     async def history(self, room: str, after: Position | None, limit: int) -> History:
         asked = None if after is None else {"epoch": after.epoch, "offset": after.offset}
-        answer = await self._post("history", room=room, after=asked, limit=limit)
+        answer, text = await self._post_for_text("history", room=room, after=asked, limit=limit)
         epoch: str | None = answer.get("epoch")
         messages = [
             Message(
                 room,
                 event["type"],
                 event.get("offset"),
-                epoch,
+                epoch if "offset" in event else None,
                 event["id"],
                 event["time"],
-                json.dumps(event["data"], ensure_ascii=False, separators=(",", ":")).encode(),
+                data,
             )
-            for event in answer["events"]
+            for event, data in zip(answer["events"], _payloads(text, answer), strict=True)
         ]
         top = None if epoch is None else Position(epoch, answer["offset"])
         return History(room, messages, top, answer["complete"], answer.get("after"))
@@ -720,13 +720,26 @@ class AttachedBackend:
         return int(answer["count"])
 
     async def _post(self, path: str, **fields: object) -> dict[str, Any]:
+        return (await self._post_for_text(path, **fields))[0]
+
+    async def _post_for_text(self, path: str, **fields: object) -> tuple[dict[str, Any], str]:
         self._check()
         body = {name: value for name, value in fields.items() if value is not None}
-        call: Callable[..., dict[str, Any]] = self._http.post
-        work: Coroutine[Any, Any, dict[str, Any]] = asyncio.to_thread(
-            call, f"/api/{path}", body, ANSWER_S, True
+        return await asyncio.to_thread(
+            self._http.post_for_text, f"/api/{path}", body, ANSWER_S, True
         )
-        return await work
+
+
+def _payloads(text: str, answer: dict[str, Any]) -> Iterator[bytes]:
+    """Of each event of a history, as it was published: JSON that is read and written again may be
+    other octets."""
+    decoder = json.JSONDecoder()
+    begin = text.find('"events":[') + len('"events":[')
+    for _ in answer["events"]:
+        end = decoder.raw_decode(text, begin)[1]
+        data = text.find(',"data":', begin) + len(',"data":')
+        yield text[data : end - 1].encode()
+        begin = end + 1  # behind the comma
 
 
 def _publish(item: Publication) -> str:

@@ -120,6 +120,12 @@ class HttpClient:
         self, path: str, body: Mapping[str, object] | bytes, timeout: float, again: bool = False
     ) -> dict[str, Any]:
         """`again`: a request that broke is sent once more, because it does no harm twice."""
+        return self.post_for_text(path, body, timeout, again)[0]
+
+    def post_for_text(
+        self, path: str, body: Mapping[str, object] | bytes, timeout: float, again: bool = False
+    ) -> tuple[dict[str, Any], str]:
+        """The answer, and the text that it was read from."""
         octets = body if isinstance(body, bytes) else json.dumps(body).encode()
         while True:
             try:
@@ -138,7 +144,7 @@ class HttpClient:
         while self._idle:
             self._idle.pop().close()
 
-    def _exchange(self, path: str, body: bytes, timeout: float) -> dict[str, Any]:
+    def _exchange(self, path: str, body: bytes, timeout: float) -> tuple[dict[str, Any], str]:
         connection = self._connection(timeout)
         try:
             connection.request("POST", path, body, self._headers)
@@ -185,15 +191,17 @@ class HttpClient:
             raise self.address.unreachable(error) from None
         return connection
 
-    def _judged(self, path: str, status: int, body: bytes) -> dict[str, Any]:
+    def _judged(self, path: str, status: int, body: bytes) -> tuple[dict[str, Any], str]:
+        text = ""
         try:
-            answer = json.loads(body)
+            text = body.decode()
+            answer = json.loads(text)
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
             raise WrongAddress(f"{self.address.url}{path}: what answers there is no ringcastd")
         if status == 200:
-            return cast(dict[str, Any], answer)
+            return cast(dict[str, Any], answer), text
         if status == 401:
             raise WrongKey(correlation_id=answer.get("correlationId"))
         if status == 404 and "nothing is served here" in str(answer.get("message")):

@@ -117,6 +117,8 @@ def test_data_arrives_octet_by_octet_whatever_it_holds(daemon, room):
                 await backend.publish(room, 'odd,"data":type', text.encode())
             for message, text in zip(await read(messages, len(texts)), texts, strict=True):
                 assert message.data == text.encode() and message.event == 'odd,"data":type'
+        kept = (await backend.history(room, None, 10)).messages
+        assert [message.data for message in kept] == [text.encode() for text in texts]
 
     attached(unix(daemon), test)
 
