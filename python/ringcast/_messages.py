@@ -7,7 +7,7 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast, final
 
 __all__ = [
     "Gap",
@@ -38,10 +38,10 @@ class Message:
     """An event of a room. `offset` and `epoch` are None in rooms without history.
 
     `time` is given as RFC 3339 text or as microseconds since 1970, `data` as any buffer that stays
-    unchanged: both are converted when somebody asks.
+    unchanged: both are converted when somebody asks. `size` is that of the payload in octets.
     """
 
-    __slots__ = ("_data", "_time", "epoch", "event", "id", "offset", "room")
+    __slots__ = ("_data", "_time", "epoch", "event", "id", "offset", "room", "size")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class Message:
         self.id = id
         self._time = time
         self._data = data
+        self.size = len(data) if isinstance(data, bytes) else data.nbytes
 
     @property
     def time(self) -> datetime.datetime:
@@ -79,12 +80,6 @@ class Message:
     def view(self) -> memoryview:
         """The payload without a copy; it keeps the engine's block alive as long as it lives."""
         return memoryview(self._data)
-
-    @property
-    def size(self) -> int:
-        """Octets of the payload."""
-        data = self._data
-        return len(data) if isinstance(data, bytes) else data.nbytes
 
     @property
     def position(self) -> Position | None:
@@ -118,6 +113,7 @@ def _moment(text: str) -> datetime.datetime:
     return moment + datetime.timedelta(microseconds=int(fraction.ljust(6, "0")[:6]))
 
 
+@final
 class Gap:
     """Messages of `room` after offset `from_`, up to and with `to`, are missing here; both are None
     in rooms without history and where it is not known how many.

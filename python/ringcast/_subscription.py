@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from ._errors import NotStarted, Overflow, RingcastError, ValidationError, WrongLoop
 from ._messages import Gap, GapReason, Message, Position
@@ -172,14 +172,15 @@ class Subscription:
         item = self._buffer.popleft()
         if self._keys:
             self._keys.popleft()
-        if isinstance(item, Message):
+        if isinstance(item, Gap):
+            if self._tail.get(item.room) is item:
+                del self._tail[item.room]
+        else:
             self._count -= 1
             self._bytes -= item.size
             self._last = item
             if self._blocked:
                 self._unblock()
-        elif self._tail.get(item.room) is item:
-            del self._tail[item.room]
         return item
 
     async def batches(self, max_messages: int = 1024) -> AsyncIterator[list[Message | Gap]]:
@@ -220,14 +221,13 @@ class Subscription:
             self._append_gap(self._buffer, self._tail, item)
         else:
             size = item.size
-            over = self._count >= self.max_messages or (
-                self._bytes + size > self.max_bytes and self._count > 0
-            )
-            if over and not self._made_room(item, size):
-                return True
+            count, octets = self._count + 1, self._bytes + size
+            if count > self.max_messages or (octets > self.max_bytes and count > 1):
+                if not self._made_room(item, size):
+                    return True
+                count, octets = self._count + 1, self._bytes + size
             self._buffer.append(item)
-            self._count += 1
-            self._bytes += size
+            self._count, self._bytes = count, octets
             if self._tail:
                 self._tail.pop(item.room, None)
             if self.overflow == "conflate":
@@ -258,6 +258,17 @@ class Subscription:
 
     def _taken(self, first: Message | Gap, max_messages: int) -> list[Message | Gap]:
         batch = [first]
+        if self._count == len(self._buffer) < max_messages and not self._pending:
+            # The common case, without a step for each: all that is there, and no gap in it.
+            if self._buffer:
+                batch += self._buffer
+                self._last = cast(Message, batch[-1])
+                self._buffer.clear()
+                self._keys.clear()
+                self._count = self._bytes = 0
+            if self._blocked:
+                self._unblock()
+            return batch
         while self._pending and len(batch) < max_messages:
             batch.append(self._pending.pop(next(iter(self._pending))))
         count = min(len(self._buffer), max_messages - len(batch))
