@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "bindings/inherited_sockets.hpp"
+#include "bindings/message_type.hpp"
 #include "bindings/refused.hpp"
 #include "config/check.hpp"
 #include "config/load.hpp"
@@ -43,8 +44,13 @@ class SignalsBlocked final {
 
 }  // namespace
 
-Core::Core(std::vector<std::string> settings) {
+Core::Core(std::vector<std::string> settings, const std::string& file) {
   ConfigSources sources;
+  if (!file.empty()) {
+    auto read = read_config_file(file);
+    if (!read) throw Refused(read.error());
+    sources.file = std::move(*read);
+  }
   sources.environment = ringcast_environment();
   sources.overrides = std::move(settings);
   LoadedConfig loaded = load_config(sources, embedded_defaults());
@@ -55,31 +61,59 @@ Core::Core(std::vector<std::string> settings) {
     if (problem.where.starts_with(kFlag)) problem.where.erase(0, kFlag.size());
   if (!loaded.problems.empty()) throw Refused(std::move(loaded.problems));
   config_ = std::move(loaded.config);
+  config_.engine.ports = 1;
+  door_ = pybind11::capsule(new Bridge*(nullptr),
+                            [](void* door) { delete static_cast<Bridge**>(door); });
 }
 
-Core::~Core() {
-  if (!engine_) return;
-  const pybind11::gil_scoped_release released;
-  engine_.reset();
-}
+Core::~Core() { stop(); }
 
-std::string Core::start() {
+std::string Core::start(const pybind11::object& owner) {
   if (engine_) throw Refused(Error{Errc::conflict, "it runs already"});
-  const pybind11::gil_scoped_release released;
-  const SignalsBlocked blocked;
-  log::configure(config_.log.level, config_.log.format);
-  auto engine = Engine::start(config_);
-  if (!engine) throw Refused(engine.error());
-  engine_ = std::move(*engine);
+  make_message_type();
+  {
+    const pybind11::gil_scoped_release released;
+    const SignalsBlocked blocked;
+    log::configure(config_.log.level, config_.log.format);
+    auto engine = Engine::start(config_);
+    if (!engine) throw Refused(engine.error());
+    engine_ = std::move(*engine);
+  }
+  set_bridge(std::make_unique<Bridge>(engine_->port(0), config_, owner));
   return engine_->address();
 }
 
-void Core::stop(bool restart) {
+void Core::set_bridge(std::unique_ptr<Bridge> bridge) {
+  *static_cast<Bridge**>(PyCapsule_GetPointer(door_.ptr(), nullptr)) = bridge.get();
+  bridge_ = std::move(bridge);
+}
+
+Bridge& Core::bridge() const {
+  if (!bridge_) throw Refused(Error{Errc::unavailable, "the engine does not run"});
+  return *bridge_;
+}
+
+void Core::request_stop(bool restart) {
+  if (engine_) engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
+}
+
+void Core::join() {
   if (!engine_) return;
   const pybind11::gil_scoped_release released;
-  engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
   engine_->join();
+}
+
+void Core::release() {
+  if (!engine_) return;
+  set_bridge(nullptr);
+  const pybind11::gil_scoped_release released;
   engine_.reset();
+}
+
+void Core::stop() {
+  request_stop(true);
+  join();
+  release();
 }
 
 void Core::forget() {
@@ -88,6 +122,8 @@ void Core::forget() {
   // Its destructor would wait for threads that only the parent has, and remove the parent's socket
   // file.
   std::ignore = engine_.release();
+  // The port is the parent's: neither is what waits there ours.
+  set_bridge(nullptr);
 }
 
 }  // namespace ringcast::bindings

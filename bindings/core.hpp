@@ -1,10 +1,13 @@
 // The engine inside a Python process.
 #pragma once
 
+#include <pybind11/pybind11.h>
+
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bindings/bridge.hpp"
 #include "config/config.hpp"
 #include "engine.hpp"
 
@@ -13,31 +16,47 @@ namespace ringcast::bindings {
 // What `ringcast._core.Core` is: a configuration, and the engine while it runs. Making one starts
 // nothing.
 //
-// Thread: whichever holds the GIL; start() and stop() give it up while they wait. Lives as long as
-// its Python object. Limits are those of the configuration. In the child of a fork it is only to be
-// forget()ed: the engine's threads do not exist there.
+// Thread: whichever holds the GIL; what waits gives it up. Lives as long as its Python object.
+// Limits are those of the configuration. In the child of a fork it is only to be forget()ed: the
+// engine's threads do not exist there.
 class Core final {
  public:
-  // `section.key=value` each, over RINGCAST_ variables, over the defaults of an embedded engine.
-  // Throws Refused with every mistake at once.
-  explicit Core(std::vector<std::string> settings);
+  // `section.key=value` each, over RINGCAST_ variables, over the file if one is named, over the
+  // defaults of an embedded engine. Throws Refused with every mistake at once.
+  Core(std::vector<std::string> settings, const std::string& file);
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  // Returns where it listens, as HOST:PORT.
-  std::string start();
-  // Tells every client and waits, at most stop_deadline_ms. Nothing if it does not run.
-  void stop(bool restart);
+  // Returns where it listens, as HOST:PORT. `owner`: see Bridge.
+  std::string start(const pybind11::object& owner);
+  // Where it was told to listen.
+  [[nodiscard]] const std::string& listen() const { return config_.listen.address; }
   [[nodiscard]] bool running() const { return engine_ != nullptr; }
+  // Between start and release; throws Refused otherwise.
+  [[nodiscard]] Bridge& bridge() const;
+  // For calls that do not go through pybind11: null as soon as there is none.
+  [[nodiscard]] pybind11::object door() const { return door_; }
+
+  // The three steps of an end, for a loop that goes on in between: tells every client; waits, at
+  // most stop_deadline_ms; gives everything back.
+  void request_stop(bool restart);
+  void join();
+  void release();
+  // All of them. Nothing if it does not run.
+  void stop();
 
   // In the child of a fork: closes the sockets that it inherited, so that the parent's clients and
   // port do not hang on this process, and lets go of the engine without touching it.
   void forget();
 
  private:
+  void set_bridge(std::unique_ptr<Bridge> bridge);
+
   Config config_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Bridge> bridge_;
+  pybind11::object door_;  // a capsule of a Bridge*
 };
 
 }  // namespace ringcast::bindings

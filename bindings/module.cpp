@@ -2,8 +2,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
+#include <optional>
+#include <utility>
+
 #include "bindings/core.hpp"
 #include "bindings/refused.hpp"
+#include "bindings/send_call.hpp"
+#include "message/names.hpp"
 
 namespace py = pybind11;
 
@@ -11,40 +17,89 @@ namespace ringcast::bindings {
 
 namespace {
 
-void raise(const py::object& type, const Refused& refused) {
-  py::object fields = py::none();
-  if (!refused.problems().empty()) {
-    py::dict each;
-    for (const ConfigProblem& problem : refused.problems())
-      each[py::str(problem.where)] = problem.what;
-    fields = std::move(each);
-  }
-  const std::string_view code = error_code(refused.error().code).code;
-  const py::tuple arguments = py::make_tuple(code, refused.error().detail, fields);
-  PyErr_SetObject(type.ptr(), arguments.ptr());
+template <class T>
+T value_of(Result<T> result) {
+  if (!result) throw Refused(result.error());
+  return std::move(*result);
+}
+
+using At = std::pair<std::string, std::uint64_t>;  // epoch and offset
+
+void checked(const Result<void>& result) {
+  if (!result) throw Refused(result.error());
+}
+
+bool drain(Core& core, std::size_t messages, double seconds) {
+  return core.bridge().drain(
+      messages, std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds)));
+}
+
+std::uint64_t subscribe(Core& core, std::string_view room, const std::optional<At>& recover,
+                        py::object sink) {
+  std::optional<Position> from;
+  if (recover) from = Position{recover->first, recover->second};
+  return value_of(core.bridge().subscribe(room, std::move(from), std::move(sink)));
+}
+
+void viewers(Core& core, std::uint64_t tag, std::string_view room, std::string_view after,
+             std::uint32_t limit) {
+  if (const auto asked = core.bridge().list_viewers(room, after, limit, tag); !asked)
+    throw Refused(asked.error());
+}
+
+void administer(Core& core, std::uint64_t tag, AdminAsk ask) {
+  checked(core.bridge().administer(std::move(ask), tag));
+}
+
+void history(Core& core, std::uint64_t tag, std::string room, std::optional<At> after,
+             std::uint32_t limit) {
+  checked(check_room(room));
+  HistoryAsk ask{std::move(room), std::nullopt, limit};
+  if (after) ask.after = Position{std::move(after->first), after->second};
+  administer(core, tag, std::move(ask));
+}
+
+void rooms(Core& core, std::uint64_t tag, std::string prefix, std::string after,
+           std::uint32_t limit) {
+  administer(core, tag, RoomsAsk{std::move(prefix), std::move(after), limit});
+}
+
+void kick(Core& core, std::uint64_t tag, std::string user, std::string room) {
+  if (!room.empty()) checked(check_room(room));
+  administer(core, tag, KickAsk{std::move(user), std::move(room)});
 }
 
 }  // namespace
 
 }  // namespace ringcast::bindings
 
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+// Without the GIL the engine's port would need a lock, which nothing here has: a free-threaded
+// Python turns the GIL on when it loads this module.
+PYBIND11_MODULE(_core, module) {
   using namespace ringcast::bindings;
   module.attr("__version__") = RINGCAST_VERSION;
-  PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> refused;
-  refused.call_once_and_store_result(
-      [&] { return py::exception<Refused>(module, "Refused", PyExc_Exception); });
-  py::register_exception_translator([](std::exception_ptr thrown) {
-    try {
-      if (thrown) std::rethrow_exception(thrown);
-    } catch (const Refused& error) {
-      raise(refused.get_stored(), error);
-    }
-  });
+  make_refused(module);
   py::class_<Core>(module, "Core")
-      .def(py::init<std::vector<std::string>>(), py::arg("settings"))
-      .def("start", &Core::start)
-      .def("stop", &Core::stop, py::arg("restart") = false)
-      .def("forget", &Core::forget)
-      .def_property_readonly("running", &Core::running);
+      .def(py::init<std::vector<std::string>, const std::string&>(), py::arg("settings"),
+           py::arg("file") = "")
+      .def("start", &Core::start, py::arg("owner"))
+      .def_property_readonly("listen", &Core::listen)
+      .def_property_readonly("running", &Core::running)
+      .def("fd", [](const Core& core) { return core.bridge().fd(); })
+      .def("drain", &drain, py::arg("messages"), py::arg("seconds"))
+      .def("flush", [](const Core& core) { core.bridge().flush(); })
+      .def_property_readonly("send", &make_send)
+      .def("subscribe", &subscribe, py::arg("room"), py::arg("recover"), py::arg("sink"))
+      .def(
+          "unsubscribe", [](const Core& core, std::uint64_t id) { core.bridge().unsubscribe(id); },
+          py::arg("id"))
+      .def("viewers", &viewers, py::arg("tag"), py::arg("room"), py::arg("after"), py::arg("limit"))
+      .def("history", &history, py::arg("tag"), py::arg("room"), py::arg("after"), py::arg("limit"))
+      .def("rooms", &rooms, py::arg("tag"), py::arg("prefix"), py::arg("after"), py::arg("limit"))
+      .def("kick", &kick, py::arg("tag"), py::arg("user"), py::arg("room"))
+      .def("request_stop", &Core::request_stop, py::arg("restart"))
+      .def("join", &Core::join)
+      .def("release", &Core::release)
+      .def("stop", &Core::stop)
+      .def("forget", &Core::forget);
 }

@@ -1,6 +1,8 @@
 // How an Error crosses into Python.
 #pragma once
 
+#include <pybind11/pybind11.h>
+
 #include <exception>
 #include <string>
 #include <utility>
@@ -28,5 +30,10 @@ class Refused final : public std::exception {
   Error error_;
   std::vector<ConfigProblem> problems_;
 };
+
+// Makes the class, and lets pybind11 turn what is thrown into it. Once, by the module.
+void make_refused(pybind11::module_& module);
+// Sets the exception of the interpreter.
+void raise(const Refused& refused);
 
 }  // namespace ringcast::bindings

@@ -10,7 +10,11 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from . import events, outbox
+    from ._asgi import asgi
+    from ._auth import JWT
+    from ._context import Context, Identity
     from ._core import __version__
+    from ._engine import Engine
     from ._errors import (
         Conflict,
         ConnectionLost,
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
         WrongKey,
         WrongLoop,
     )
+    from ._handlers import Rate
     from ._messages import (
         Gap,
         History,
@@ -51,14 +56,18 @@ if TYPE_CHECKING:
     from .publisher import Publisher
 
 __all__ = [
+    "JWT",
     "Conflict",
     "ConnectionLost",
+    "Context",
+    "Engine",
     "EngineClosed",
     "Forbidden",
     "ForkedEngineError",
     "Full",
     "Gap",
     "History",
+    "Identity",
     "InternalError",
     "Message",
     "MissingPackage",
@@ -71,6 +80,7 @@ __all__ = [
     "Publication",
     "Published",
     "Publisher",
+    "Rate",
     "RateLimited",
     "Reject",
     "RingcastError",
@@ -86,6 +96,7 @@ __all__ = [
     "WrongKey",
     "WrongLoop",
     "__version__",
+    "asgi",
     "events",
     "outbox",
 ]
@@ -103,8 +114,14 @@ _VALUES = (
 )
 _PLACES = {
     "Publisher": "publisher",
+    "Context": "_context",
+    "Engine": "_engine",
+    "Identity": "_context",
+    "JWT": "_auth",
+    "Rate": "_handlers",
     "Subscription": "_subscription",
     "__version__": "_core",
+    "asgi": "_asgi",
     **dict.fromkeys(_VALUES, "_messages"),
 }
 

@@ -242,6 +242,24 @@ class Subscription:
             return False
         return True
 
+    def push_many(self, items: "list[Message]", size: int) -> None:
+        """Messages with `size` octets of payload in all, as push() would take them one by one; not
+        for "block" and "conflate"."""
+        if (
+            self._ended
+            or self._tail
+            or self._count + len(items) > self.max_messages
+            or self._bytes + size > self.max_bytes
+        ):
+            for item in items:
+                self.push(item)
+            return
+        self._buffer.extend(items)
+        self._count += len(items)
+        self._bytes += size
+        if self._waiter is not None:
+            self._wake()
+
     def finish(self, error: BaseException | None = None) -> None:
         """No more will come. What is buffered is read first; then the iteration ends, or raises
         the error once."""

@@ -1,4 +1,5 @@
 """What `pip install .` has put into the environment that runs this test (scripts/wheel)."""
+import asyncio
 import importlib.metadata
 import pathlib
 import subprocess
@@ -42,8 +43,11 @@ def test_the_module_shows_nothing_but_its_init_function():
     assert [line.split()[-1] for line in shown if line] == ["PyInit__core"]
 
 
-def test_the_engine_starts_and_stops():
-    core = _core.Core([])
-    assert core.start().startswith("127.0.0.1:")
-    core.stop()
-    assert not core.running
+def test_the_engine_runs():
+    async def use():
+        async with (ringcast.Engine(listen="127.0.0.1:0") as engine,
+                    engine.subscribe("chat:1") as messages):
+            await engine.publish("chat:1", 1)
+            return (await messages.__anext__()).json()
+
+    assert asyncio.run(use()) == 1

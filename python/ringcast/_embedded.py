@@ -1,0 +1,551 @@
+"""The engine in this process: asyncio's side of the bridge to its threads."""
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from ._core import Core, Refused
+from ._errors import (
+    EngineClosed,
+    ForkedEngineError,
+    Full,
+    NotStarted,
+    PortInUse,
+    RingcastError,
+    WrongLoop,
+    error_of,
+)
+from ._messages import (
+    Gap,
+    GapReason,
+    History,
+    Message,
+    Position,
+    PresencePage,
+    Publication,
+    Published,
+    RoomInfo,
+)
+from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
+
+__all__ = ["EmbeddedBackend"]
+
+log = logging.getLogger("ringcast")
+
+MESSAGES_A_TURN = 1024
+SECONDS_A_TURN = 0.002
+RETRY_SECONDS = 0.001
+
+_live: "weakref.WeakSet[EmbeddedBackend]" = weakref.WeakSet()
+
+
+@functools.cache
+def _watch_process() -> None:
+    """With the first engine that starts: what fork() and the end of the interpreter do."""
+    os.register_at_fork(after_in_child=_forked)
+    atexit.register(_exiting)
+
+
+def _forked() -> None:
+    for backend in list(_live):
+        backend.forget()
+
+
+def _exiting() -> None:
+    # Threads of C++ must not outlive what the end of the process takes apart.
+    for backend in list(_live):
+        backend.stop_now()
+
+
+class EmbeddedBackend:
+    """A Core, its port, and the loop that drains it.
+
+    Thread: the loop's that has opened it; publish_nowait() any. From the engine's threads nothing
+    comes but through the port: its descriptor is readable when something waits and this side was
+    idle; then it is drained in turns of MESSAGES_A_TURN or SECONDS_A_TURN, so that the loop stays
+    fair. What it misses because it was too slow it gets from history, or as a Gap.
+    """
+
+    def __init__(self, settings: list[str], config: str) -> None:
+        self._settings = settings
+        self._config = config
+        self._core: Core | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._send: Callable[..., bool] | None = None
+        self._tag = 0
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for room in a queue
+        self._retry: asyncio.TimerHandle | None = None
+        self._subscriptions: dict[int, _Feed] = {}
+        self._flush_due = False
+        self._error: RingcastError | None = NotStarted()
+        self.forked = False
+        self.address = ""
+        self.failed_publishes = 0
+
+    # ---- life ----
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        _watch_process()
+        try:
+            core = Core(self._settings, self._config)
+        except Refused as refused:
+            raise _error_of(refused) from None
+        # Not on the loop: a port that is about to be free is waited for.
+        starting = loop.run_in_executor(None, core.start, self)
+        try:
+            self.address = await asyncio.shield(starting)
+        except Refused as refused:
+            if refused.args[0] == "CONFLICT":
+                raise PortInUse(core.listen) from None
+            raise _error_of(refused) from None
+        except BaseException:
+            with contextlib.suppress(Refused):
+                await starting
+            core.stop()
+            raise
+        _live.add(self)
+        self._core = core
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._send = core.send
+        self._error = None
+        loop.add_reader(core.fd(), self._turn)
+        self._turn()
+
+    async def close(self, deadline: float) -> None:
+        core, loop = self._core, self._loop
+        if self._error is not None or core is None or loop is None:
+            return
+        self._check_loop()
+        for feed in list(self._subscriptions.values()):
+            feed.subscription.finish()
+        core.request_stop(True)
+        self._error = EngineClosed()
+        # Answers are still taken while connections end.
+        joined = loop.run_in_executor(None, core.join)
+        try:
+            await asyncio.shield(joined)
+        finally:
+            # Whoever cancels this waits all the same: the port is read until it is gone.
+            while not joined.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(joined)
+            loop.remove_reader(core.fd())
+            self._end(EngineClosed())
+            core.release()
+            _live.discard(self)
+
+    def _end(self, error: RingcastError) -> None:
+        """Nobody waits for ever."""
+        self._error = error
+        if self._retry is not None:
+            self._retry.cancel()
+        for future in [*self._answers.values(), *self._waiting]:
+            if not future.done():
+                future.set_exception(error)
+        for feed in list(self._subscriptions.values()):
+            feed.subscription.finish(error)
+        self._subscriptions.clear()
+        self._answers.clear()
+        self._waiting.clear()
+
+    def forget(self) -> None:
+        """In the child of a fork, where the loop that ran is the parent's."""
+        self.forked = True
+        self._error = ForkedEngineError()
+        if self._core is not None:
+            self._core.forget()
+
+    def stop_now(self) -> None:
+        """At the end of the interpreter, when no loop runs any more."""
+        self._error = EngineClosed()
+        if self._core is not None:
+            self._core.stop()
+
+    def _check(self) -> Core:
+        if self._error is not None:
+            raise self._error
+        self._check_loop()
+        return cast(Core, self._core)
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongLoop
+
+    # ---- the loop's side of the bridge ----
+
+    def _turn(self) -> None:
+        core, loop = self._core, self._loop
+        if core is None or loop is None or not core.running:
+            return
+        if core.drain(MESSAGES_A_TURN, SECONDS_A_TURN):
+            loop.call_soon(self._turn)
+        if self._waiting:
+            self._let_in()
+
+    def _flush_soon(self) -> None:
+        """The engine is woken once for all that this round of the loop asks of it."""
+        if self._flush_due:
+            return
+        if threading.get_ident() != self._thread:
+            cast(Core, self._core).flush()
+        else:
+            self._flush_due = True
+            cast(asyncio.AbstractEventLoop, self._loop).call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._core is not None and self._core.running:
+            self._core.flush()
+
+    async def _room(self) -> None:
+        """Until there may be room in the queue. Nobody tells that directly: answers say that the
+        engine works, and besides it is tried again after a while."""
+        loop = cast(asyncio.AbstractEventLoop, self._loop)
+        self._flush()
+        future: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(future)
+        if self._retry is None:
+            self._retry = loop.call_later(RETRY_SECONDS, self._retried)
+        await future
+
+    def _retried(self) -> None:
+        self._retry = None
+        self._let_in()
+
+    def _let_in(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _asked(self) -> tuple[int, asyncio.Future[Any]]:
+        loop = cast(asyncio.AbstractEventLoop, self._loop)
+        self._tag += 1
+        future: asyncio.Future[Any] = loop.create_future()
+        self._answers[self._tag] = future
+        return self._tag, future
+
+    # ---- publish ----
+
+    async def publish(
+        self,
+        room: str,
+        event: str,
+        data: bytes,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        exclude_user: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Published:
+        future = await self._publish(
+            Publication(room, event, data, id, key, exclude_user, idempotency_key)
+        )
+        return Published(*await future)
+
+    async def _publish(self, item: Publication) -> "asyncio.Future[Any]":
+        while True:
+            self._check()
+            tag, future = self._asked()
+            try:
+                if cast(Callable[..., bool], self._send)(tag, *item):
+                    self._flush_soon()
+                    return future
+            except Refused as refused:
+                del self._answers[tag]
+                raise _error_of(refused) from None
+            except BaseException:
+                del self._answers[tag]
+                raise
+            del self._answers[tag]
+            await self._room()
+
+    def publish_nowait(
+        self,
+        room: str,
+        event: str,
+        data: bytes,
+        *,
+        id: str | None = None,
+        key: str | None = None,
+        exclude_user: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        if self._error is not None:
+            raise self._error
+        try:
+            sent = cast(Callable[..., bool], self._send)(
+                -1, room, event, data, id, key, exclude_user, idempotency_key
+            )
+        except Refused as refused:
+            raise _error_of(refused) from None
+        if not sent:
+            cast(Core, self._core).flush()
+            raise Full
+        self._flush_soon()
+
+    async def publish_many(
+        self, items: Sequence[Publication]
+    ) -> Sequence[Published | RingcastError]:
+        asked: list[asyncio.Future[Any] | RingcastError] = []
+        for item in items:
+            try:
+                asked.append(await self._publish(item))
+            except RingcastError as error:
+                asked.append(error)
+        answers: list[Published | RingcastError] = []
+        for each in asked:
+            if isinstance(each, RingcastError):
+                answers.append(each)
+                continue
+            try:
+                answers.append(Published(*await each))
+            except RingcastError as error:
+                answers.append(error)
+        return answers
+
+    # ---- subscribe ----
+
+    def subscribe(
+        self,
+        room: str,
+        *,
+        recover: Position | None = None,
+        overflow: OverflowPolicy = "disconnect",
+        max_bytes: int | str = BYTES_MAX,
+        max_messages: int = MESSAGES_MAX,
+    ) -> Subscription:
+        feed = _Feed(self)
+        feed.subscription = Subscription(
+            feed,
+            room,
+            recover=recover,
+            overflow=overflow,
+            max_bytes=max_bytes,
+            max_messages=max_messages,
+        )
+        return feed.subscription
+
+    async def join(self, feed: "_Feed", recover: Position | None) -> None:
+        while True:
+            core = self._check()
+            try:
+                feed.id = core.subscribe(feed.subscription.room, recover, feed.sink)
+                break
+            except Refused as refused:
+                if refused.args[0] != "UNAVAILABLE":
+                    raise _error_of(refused) from None
+            await self._room()
+        feed.joining = cast(asyncio.AbstractEventLoop, self._loop).create_future()
+        self._subscriptions[feed.id] = feed
+        self._flush_soon()
+        try:
+            await feed.joining
+        except BaseException:
+            self.leave(feed)
+            raise
+
+    def leave(self, feed: "_Feed") -> None:
+        if self._subscriptions.pop(feed.id, None) is None:
+            return
+        if self._core is not None and self._core.running:
+            self._core.unsubscribe(feed.id)
+            self._flush_soon()
+
+    # ---- ask ----
+
+    async def presence(self, room: str, after: str | None, limit: int) -> PresencePage:
+        users, count, following = await self._ask(
+            lambda core, tag: core.viewers(tag, room, after or "", limit)
+        )
+        return PresencePage(room, users, count, following)
+
+    async def history(self, room: str, after: Position | None, limit: int) -> History:
+        messages, epoch, offset, complete, more = await self._ask(
+            lambda core, tag: core.history(tag, room, after, limit)
+        )
+        position = None if epoch is None else Position(epoch, offset)
+        return History(
+            room, messages, position, complete, messages[-1].offset if more and messages else None
+        )
+
+    async def rooms(self, prefix: str, after: str | None, limit: int) -> Sequence[RoomInfo]:
+        (rows,) = await self._ask(lambda core, tag: core.rooms(tag, prefix, after or "", limit))
+        return [
+            RoomInfo(room, subscribers, kept, None if epoch is None else Position(epoch, offset))
+            for room, subscribers, kept, epoch, offset in rows
+        ]
+
+    async def kick(self, user: str, room: str | None = None) -> int:
+        (count,) = await self._ask(lambda core, tag: core.kick(tag, user, room or ""))
+        return cast(int, count)
+
+    async def _ask(self, ask: Callable[[Core, int], None]) -> tuple[Any, ...]:
+        while True:
+            core = self._check()
+            tag, future = self._asked()
+            try:
+                ask(core, tag)
+                self._flush_soon()
+                return cast(tuple[Any, ...], await future)
+            except Refused as refused:
+                if refused.args[0] != "UNAVAILABLE":
+                    raise _error_of(refused) from None
+            finally:
+                self._answers.pop(tag, None)
+            await self._room()
+
+    # ---- what the bridge calls, in a turn ----
+
+    def _answered(self, tag: int, *values: Any) -> None:
+        future = self._answers.pop(tag, None)
+        if future is not None and not future.done():
+            future.set_result(values)
+
+    def _refused(self, tag: int, code: str, text: str) -> None:
+        future = self._answers.pop(tag, None)
+        if future is not None and not future.done():
+            future.set_exception(error_of(code, text))
+
+    def _publish_failed(self, room: str, code: str, text: str) -> None:
+        self.failed_publishes += 1
+        if self.failed_publishes & (self.failed_publishes - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
+            log.warning(
+                "publish_nowait into %s failed: %s %s (%d since the start)",
+                room,
+                code,
+                text,
+                self.failed_publishes,
+            )
+
+    def _joined(self, id: int, epoch: str | None, offset: int, recovered: bool | None) -> None:
+        feed = self._subscriptions.get(id)
+        if feed is not None:
+            feed.joined(epoch, offset, recovered)
+
+    def _not_joined(self, id: int, code: str, text: str) -> None:
+        feed = self._subscriptions.pop(id, None)
+        if feed is not None:
+            feed.refused(error_of(code, text))
+
+    def _restarted(self, id: int, room: str) -> None:
+        feed = self._subscriptions.get(id)
+        if feed is not None:
+            feed.push(Gap(room, None, None, "restart"))
+
+    def _missed(self, id: int, room: str, from_: int, to: int, reason: GapReason) -> None:
+        feed = self._subscriptions.get(id)
+        if feed is not None:
+            # Rooms without history have no offsets.
+            feed.push(Gap(room, from_, to, reason) if to else Gap(room, None, None, reason))
+
+
+class _Feed:
+    """One subscription's way into the engine. Thread: the loop's.
+
+    overflow="block": nobody else may wait for one reader, so the engine is left while its buffer is
+    full, and asked for what was missed when there is room again.
+    """
+
+    __slots__ = (
+        "_backend",
+        "_paused",
+        "_resuming",
+        "_wanted",
+        "id",
+        "joining",
+        "sink",
+        "subscription",
+    )
+
+    subscription: Subscription
+
+    def __init__(self, backend: EmbeddedBackend) -> None:
+        self._backend = backend
+        self._paused: Position | None = None
+        self._resuming: asyncio.Task[None] | None = None
+        self._wanted = False
+        self.id = -1
+        self.joining: asyncio.Future[None] | None = None
+        self.sink: Callable[[list[Message], int], None] = self._one_by_one
+
+    async def opened(self, subscription: Subscription) -> None:
+        if subscription.overflow not in ("block", "conflate"):
+            self.sink = subscription.push_many
+        await self._backend.join(self, subscription.recover)
+
+    async def closed(self, subscription: Subscription) -> None:
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._backend.leave(self)
+
+    def emptied(self, subscription: Subscription) -> None:
+        self._wanted = True
+        if self._paused is not None and self._resuming is None:
+            self._resuming = asyncio.ensure_future(self._resume())
+
+    def joined(self, epoch: str | None, offset: int, recovered: bool | None) -> None:
+        recover = self.subscription.recover if self._paused is None else self._paused
+        if recovered is False and recover is not None:
+            room = self.subscription.room
+            if epoch == recover.epoch:
+                self.push(Gap(room, recover.offset, offset, "expired"))
+            else:
+                self.push(Gap(room, None, None, "restart"))
+        self._paused = None
+        if self.joining is not None and not self.joining.done():
+            self.joining.set_result(None)
+
+    def refused(self, error: RingcastError) -> None:
+        if self.joining is not None and not self.joining.done():
+            self.joining.set_exception(error)
+        else:
+            self.subscription.finish(error)
+
+    def push(self, gap: Gap) -> None:
+        self.subscription.push(gap)
+
+    def _one_by_one(self, messages: list[Message], octets: int) -> None:
+        push = self.subscription.push
+        for message in messages:
+            if not push(message, cast(Any, message)._key):
+                self._pause(message)
+                return
+
+    def _pause(self, last: Message) -> None:
+        self._backend.leave(self)
+        self._wanted = False
+        self._paused = last.position or Position("", 0)
+
+    async def _resume(self) -> None:
+        try:
+            # It may be full again, and empty again, before it has joined.
+            while self._wanted and self._paused is not None:
+                self._wanted = False
+                paused: Position | None = self._paused
+                if not self._paused.epoch:
+                    # Nothing is kept of this room, or it is many: what was missed is gone.
+                    self.push(Gap(self.subscription.room, None, None, "overflow"))
+                    paused = None
+                await self._backend.join(self, paused)
+        except RingcastError as error:
+            self.subscription.finish(error)
+        finally:
+            self._resuming = None
+
+
+def _error_of(refused: Refused) -> RingcastError:
+    code, text, fields = refused.args
+    return error_of(code, text, fields=fields)

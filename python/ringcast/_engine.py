@@ -1,0 +1,257 @@
+"""The engine's face: the same over an engine in this process and over a running ringcastd."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from ._auth import JWT
+from ._backend import Backend
+from ._errors import EngineClosed, NotStarted, RingcastError
+from ._messages import History, Position, PresencePage, Publication, Published, RoomInfo
+from ._payload import encode
+from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
+
+__all__ = ["Engine"]
+
+App = TypeVar("App")
+EVENT = "message"
+DEADLINE = 10.0
+
+
+class Engine:
+    """A realtime engine: in this process, or with Engine.attach() a running ringcastd.
+
+    Making one starts nothing. `async with engine:` or `lifespan=engine.lifespan` starts it and
+    binds it to that event loop; after the end it may be started again. `settings` are keys of the
+    configuration as docs/configuration.md names them; they and the other arguments override
+    RINGCAST_ variables, which override the file `config`.
+
+    Thread: everything on the loop that has started it, publish_nowait() on any. After fork() the
+    child's copy raises ForkedEngineError until it is started there.
+    """
+
+    def __init__(
+        self,
+        *,
+        listen: str | None = None,
+        auth: JWT | None = None,
+        store: str | None = None,
+        api_keys: Sequence[str] = (),
+        allow_anonymous: bool = False,
+        config: str | None = None,
+        settings: Mapping[str, object] | None = None,
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._deadline = deadline
+        self._backend: Backend | None = None
+        self._ended = False
+        chosen: dict[str, object] = dict(settings or {})
+        if listen is not None:
+            # ":8800" is every address, as elsewhere.
+            chosen["listen.address"] = f"0.0.0.0{listen}" if listen.startswith(":") else listen
+        if auth is not None:
+            chosen.update(auth.settings())
+        if store is not None:
+            chosen["store.url"] = store
+        if api_keys:
+            chosen["auth.api_keys"] = api_keys
+        if allow_anonymous:
+            chosen["auth.allow_anonymous"] = True
+        chosen.setdefault("engine.stop_deadline_ms", max(100, round(deadline * 1000)))
+        texts = [f"{key}={_text_of(value)}" for key, value in chosen.items()]
+
+        def embedded() -> Backend:
+            from ._embedded import EmbeddedBackend
+
+            return EmbeddedBackend(texts, config or "")
+
+        self._make: Callable[[], Backend] = embedded
+
+    @classmethod
+    def attach(
+        cls, url: str, *, api_key: str | None = None, deadline: float = DEADLINE
+    ) -> "Engine":
+        """The same on a running ringcastd: `unix:/path` or `http://host:port`."""
+        engine = cls(deadline=deadline)
+
+        def attached() -> Backend:
+            from ._attached import AttachedBackend
+
+            return AttachedBackend(url, api_key=api_key)
+
+        engine._make = attached
+        return engine
+
+    # ---- life ----
+
+    async def start(self) -> None:
+        if self._backend is not None and not _is_forked(self._backend):
+            raise RingcastError("this engine runs already: one `async with` at a time")
+        backend = self._make()
+        await backend.open()
+        self._backend = backend
+        self._ended = False
+
+    async def close(self) -> None:
+        """Ends subscriptions, lets handlers end, tells clients to come back, and waits at most
+        `deadline` seconds for each. Twice is once."""
+        backend, self._backend = self._backend, None
+        if backend is None:
+            return
+        self._ended = True
+        await backend.close(self._deadline)
+
+    async def __aenter__(self) -> "Engine":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """For FastAPI(lifespan=engine.lifespan), Starlette, Litestar and the like."""
+        async with self:
+            yield
+
+    def wraps(
+        self, lifespan: Callable[[App], contextlib.AbstractAsyncContextManager[Any]]
+    ) -> Callable[[App], contextlib.AbstractAsyncContextManager[Any]]:
+        """Your own lifespan inside of the engine's: the engine runs before it begins and until it
+        has ended."""
+
+        @contextlib.asynccontextmanager
+        async def both(app: App) -> AsyncIterator[Any]:
+            async with self, lifespan(app) as state:
+                yield state
+
+        return both
+
+    @property
+    def address(self) -> str:
+        """Where it listens, HOST:PORT."""
+        return cast(str, cast(Any, self._running()).address)
+
+    def _running(self) -> Backend:
+        if self._backend is None:
+            raise EngineClosed if self._ended else NotStarted
+        return self._backend
+
+    # ---- publish, subscribe, ask ----
+
+    async def publish(
+        self,
+        room: str,
+        data: object = None,
+        *,
+        event: str = EVENT,
+        id: str | None = None,
+        key: str | None = None,
+        exclude_user: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Published:
+        """Returns once it is accepted, in `store` rooms once it is committed. Waits while the
+        queue is full. `data`: what JSON can say, msgspec, pydantic, dataclasses; bytes are JSON
+        text."""
+        return await self._running().publish(
+            room,
+            event,
+            encode(data),
+            id=id,
+            key=key,
+            exclude_user=exclude_user,
+            idempotency_key=idempotency_key,
+        )
+
+    def publish_nowait(
+        self,
+        room: str,
+        data: object = None,
+        *,
+        event: str = EVENT,
+        id: str | None = None,
+        key: str | None = None,
+        exclude_user: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        """Queues it, in the order of the calls; Full where there is no room. What the engine
+        refuses later is counted and logged."""
+        self._running().publish_nowait(
+            room,
+            event,
+            encode(data),
+            id=id,
+            key=key,
+            exclude_user=exclude_user,
+            idempotency_key=idempotency_key,
+        )
+
+    async def publish_many(
+        self, items: Iterable[Publication | tuple[str, object]], *, event: str = EVENT
+    ) -> Sequence[Published | RingcastError]:
+        """Each on its own, answers in order: what became of it, or its error. An item is a
+        Publication, or (room, data) with the event given here."""
+        made = [
+            item if isinstance(item, Publication) else Publication(item[0], event, encode(item[1]))
+            for item in items
+        ]
+        return await self._running().publish_many(made)
+
+    def subscribe(
+        self,
+        room: str,
+        *,
+        recover: Position | None = None,
+        overflow: OverflowPolicy = "disconnect",
+        max_bytes: int | str = BYTES_MAX,
+        max_messages: int = MESSAGES_MAX,
+    ) -> Subscription:
+        """`async with engine.subscribe("chat:7") as messages:`; see Subscription. An embedded
+        engine also takes patterns: `tenant:*`."""
+        return self._running().subscribe(
+            room,
+            recover=recover,
+            overflow=overflow,
+            max_bytes=max_bytes,
+            max_messages=max_messages,
+        )
+
+    async def presence(
+        self, room: str, *, after: str | None = None, limit: int = 100
+    ) -> PresencePage:
+        """Users who view a room."""
+        return await self._running().presence(room, after, limit)
+
+    async def history(
+        self, room: str, *, after: Position | None = None, limit: int = 100
+    ) -> History:
+        """Messages that are kept of a room: those after a position, or the newest."""
+        return await self._running().history(room, after, limit)
+
+    async def rooms(
+        self, prefix: str = "", *, after: str | None = None, limit: int = 100
+    ) -> Sequence[RoomInfo]:
+        """Rooms that exist now, by name."""
+        return await self._running().rooms(prefix, after, limit)
+
+    async def kick(self, user: str, room: str | None = None) -> int:
+        """Ends all connections of a user, or his subscriptions to one room. How many."""
+        return await self._running().kick(user, room)
+
+
+def _is_forked(backend: Backend) -> bool:
+    return bool(getattr(backend, "forked", False))
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ",".join(str(each) for each in value)
+    return str(value)

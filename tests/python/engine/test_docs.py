@@ -1,0 +1,20 @@
+"""The examples of docs/python.md that need an engine in the process."""
+import threading
+
+import pytest
+
+from engine.test_servers import UVICORN, free_port, serve  # noqa: F401 (a fixture)
+from readme.snippets import snippet
+
+pytestmark = pytest.mark.timeout(150)
+
+
+def test_embedded(serve):  # noqa: F811
+    server = serve(*UVICORN, LISTEN=f"127.0.0.1:{free_port()}", APP=snippet("python-embedded"))
+    got = []
+    waits = threading.Thread(target=lambda: got.append(server.ask("/tasks/7/next")))
+    server.until(lambda: server.ask("/tasks/7", "POST", {"n": 0}))
+    waits.start()
+    server.until(lambda: server.ask("/tasks/7", "POST", {"n": 1}) and got)
+    waits.join()
+    assert got == [{"n": 1}]
