@@ -87,10 +87,16 @@ void Engine::request_stop(Stop how) {
   }
 }
 
-// The shards first: while they end they may still need answers of the source.
+// The shards first: while they end they may still need answers of the source and the application.
 void Engine::join() {
   for (std::thread& thread : parts_->shard_threads)
     if (thread.joinable()) thread.join();
+  for (std::size_t i = 0; i < parts_->running_application.size(); ++i) {
+    if (!parts_->running_application[i].joinable()) continue;
+    std::ignore = parts_->application_control[i].try_send(StopMail{});
+    parts_->application_control[i].wake();
+    parts_->running_application[i].join();
+  }
   if (!parts_->source_thread.joinable()) return;
   std::ignore = parts_->source_control->try_send(StopMail{});
   parts_->source_control->wake();
@@ -98,12 +104,40 @@ void Engine::join() {
 }
 
 Result<std::unique_ptr<Engine>> Engine::start(Config config) {
+  return start(std::move(config), Handlers(), 0, {});
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(Config config, Handlers handlers) {
+  const std::uint32_t ports = config.engine.ports;
+  return start(std::move(config), std::move(handlers), ports, {});
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(Config config, Application application) {
+  const std::uint32_t threads = config.app.threads;
+  config.engine.ports += threads;
+  if (config.engine.ports > kPortsMax)
+    return {Errc::validation, fmt::format("app.threads: with engine.ports they are {}, at most {}",
+                                          config.engine.ports, kPortsMax)};
+  Handlers handlers = application.table();
+  return start(std::move(config), std::move(handlers), threads, std::move(application));
+}
+
+Result<std::unique_ptr<Engine>> Engine::start(Config config, Handlers handlers,
+                                              std::uint32_t answering, Application application) {
   with_default_namespaces(config);
   if (config.engine.shards == 0) config.engine.shards = usable_cpus();
+  if (!handlers.empty()) {
+    if (answering == 0)
+      return {Errc::validation, "engine.ports: handlers need a port that answers for them"};
+    const std::uint32_t first = config.engine.shards + config.engine.ports - answering;
+    handlers.answered_by({first}, answering);
+  }
   auto services = make_services(std::move(config));
   if (!services) return services.error();
+  services->handlers = std::move(handlers);
   auto engine = std::unique_ptr<Engine>(new Engine(std::make_unique<Parts>(std::move(*services))));
   Parts& parts = *engine->parts_;
+  parts.application = std::move(application);
   if (auto wired = wire(parts); !wired) return wired.error();
   if (auto running = run(parts); !running) return running.error();
   return engine;
@@ -129,6 +163,7 @@ Result<void> Engine::wire(Parts& parts) {
     parts.wakeups.push_back(std::make_unique<Wakeup>());
     parts.mailboxes.push_back(std::make_unique<ShardMailbox>(*parts.wakeups.back()));
     parts.metrics.push_back(std::make_unique<ShardMetrics>());
+    parts.metrics.back()->handlers.resize(parts.services.handlers.size());
     parts.control.push_back(parts.mailboxes.back()->open(kControlMax));
   }
   for (std::uint32_t i = 0; i < settings.engine.ports; ++i)
@@ -149,6 +184,12 @@ Result<void> Engine::wire(Parts& parts) {
                     }});
   }
   for (auto& port : parts.ports) port->connect(parts.mailboxes, parts.source_mailbox.get());
+  if (!parts.application.empty())
+    for (std::size_t i = parts.ports.size() - settings.app.threads; i < parts.ports.size(); ++i) {
+      parts.application_control.push_back(parts.ports[i]->open_lane());
+      parts.application_threads.push_back(
+          std::make_unique<ApplicationThread>(parts.application, settings.app, *parts.ports[i]));
+    }
   set_reports(parts);
   std::vector<Shard::Parts> made;
   for (std::uint32_t i = 0; i < shards; ++i) made.push_back(parts.of_shard(i));
@@ -187,12 +228,23 @@ Result<void> Engine::run(Parts& parts) {
   const ListenConfig& listen = parts.services.config.listen;
   if (!listen.unix_path.empty())
     log::info("listening on unix:{}, mode {}", listen.unix_path, listen.unix_mode);
+  run_application(parts);
   if (parts.source)
     parts.source_thread = std::thread([&parts] {
       name_this_thread("source");
       parts.source->run();
     });
   return {};
+}
+
+void Engine::run_application(Parts& parts) {
+  for (auto& application : parts.application_threads) {
+    const std::string name = fmt::format("app {}", parts.running_application.size());
+    parts.running_application.emplace_back([&application = *application, name] {
+      name_this_thread(name);
+      application.run();
+    });
+  }
 }
 
 // What /metrics and /readyz ask: they read counters, in whatever thread the request came.
@@ -223,7 +275,7 @@ void Engine::set_reports(Parts& parts) {
   std::vector<const ShardMetrics*> shards;
   for (const auto& metrics : parts.metrics) shards.push_back(metrics.get());
   parts.exposition.emplace(std::move(shards), parts.source ? &parts.source_metrics : nullptr,
-                           close_reason_labels());
+                           close_reason_labels(), handler_labels(parts.services.handlers));
   parts.services.metrics_text = [&parts] { return parts.exposition->text(); };
 }
 

@@ -4,8 +4,10 @@
 #include <memory>
 #include <string>
 
+#include "application.hpp"
 #include "base/result.hpp"
 #include "config/config.hpp"
+#include "hub/handlers.hpp"
 #include "port.hpp"
 
 namespace ringcast {
@@ -19,6 +21,13 @@ class Engine final {
   // Binds, starts every thread and returns once connections are accepted. `config` is one that
   // check_config() has no complaint about. The error is one sentence for whoever starts it.
   static Result<std::unique_ptr<Engine>> start(Config config);
+  // The same with what an application answers to clients: CallMail and HookMail come to the ports,
+  // of which there must be one at least. A user is always served by the same of them.
+  static Result<std::unique_ptr<Engine>> start(Config config, Handlers handlers);
+
+  // The same with C++ handlers, on app.threads threads of the engine; they have ports of their own,
+  // besides those of engine.ports.
+  static Result<std::unique_ptr<Engine>> start(Config config, Application application);
 
   ~Engine();
   Engine(const Engine&) = delete;
@@ -41,6 +50,10 @@ class Engine final {
  private:
   struct Parts;
   explicit Engine(std::unique_ptr<Parts> parts);
+  // `answering` are the last of the ports.
+  static Result<std::unique_ptr<Engine>> start(Config config, Handlers handlers,
+                                               std::uint32_t answering, Application application);
+  static void run_application(Parts& parts);
   static Result<void> wire(Parts& parts);
   static Result<void> run(Parts& parts);
   static void set_reports(Parts& parts);

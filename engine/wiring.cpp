@@ -148,8 +148,15 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status) {
 
 std::vector<std::string_view> close_reason_labels() {
   std::vector<std::string_view> labels;
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(CloseReason::kicked); ++i)
+  for (std::size_t i = 0; i < kCloseReasons; ++i)
     labels.push_back(close_row(static_cast<CloseReason>(i)).text);
+  return labels;
+}
+
+std::vector<std::string> handler_labels(const Handlers& handlers) {
+  std::vector<std::string> labels;
+  for (std::uint32_t i = 0; i < handlers.size(); ++i)
+    labels.push_back(Handlers::label(handlers.row({i})));
   return labels;
 }
 

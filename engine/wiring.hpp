@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "application_thread.hpp"
 #include "engine.hpp"
 #include "io/backend_probe.hpp"
 #include "io/listener.hpp"
@@ -38,6 +39,9 @@ struct Engine::Parts {
   SourceMetrics source_metrics;
   std::optional<Exposition> exposition;
   std::vector<std::unique_ptr<Port>> ports;
+  Application application;
+  std::vector<std::unique_ptr<ApplicationThread>> application_threads;  // of the last ports
+  std::vector<ShardSender> application_control;                         // for StopMail, to each
   Wakeup source_wakeup;
   std::unique_ptr<Mailbox<SourceMail>> source_mailbox;
   Latest<SourceStatus> source_status;
@@ -46,6 +50,7 @@ struct Engine::Parts {
   std::vector<ShardSender> control;  // for StopMail
   std::optional<SourceSender> source_control;
   std::vector<std::thread> shard_threads;
+  std::vector<std::thread> running_application;
   std::thread source_thread;
 };
 
@@ -63,6 +68,9 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status);
 
 // The texts of all close reasons, by their enumerators.
 [[nodiscard]] std::vector<std::string_view> close_reason_labels();
+
+// The names of all that the application answers, by their rows.
+[[nodiscard]] std::vector<std::string> handler_labels(const Handlers& handlers);
 
 // The store that the configuration names, or nothing.
 [[nodiscard]] Result<std::unique_ptr<OutboxStore>> make_store(const Config& config);

@@ -11,6 +11,10 @@ class Silent final : public Peer {
   void published(Session&, std::uint64_t, const PublishedMail&) override {}
   void presence_list(Session&, std::uint64_t, const PresenceListMail&) override {}
   void read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) override {}
+  void admin_answer(Session&, std::uint64_t, const AdminAnswerMail&) override {}
+  void call_answered(Session&, std::uint64_t, const CallResult&, const Uuid&) override {}
+  void hook_answered(Session&, std::uint64_t, HookKind,
+                     const Result<std::shared_ptr<const Identity>>&) override {}
   void unsubscribed(Session&, std::string_view, std::string_view) override {}
 };
 
@@ -20,14 +24,14 @@ class Room {
     with_default_namespaces(config_);
     std::vector<ShardSender> others;
     others.emplace_back();
-    hub_.emplace(config_, Mesh({0}, std::move(others), std::nullopt, 4'096), metrics_);
+    hub_.emplace(config_, handlers_, Mesh({0}, std::move(others), std::nullopt, 4'096), metrics_);
     const auto identity = std::make_shared<const Identity>(Identity{{}, Grants::all(), {}});
     for (std::uint32_t i = 0; i < subscribers; ++i) {
       sessions_.push_back(std::make_unique<Session>(ConnectionId{{0}, {i, 1}}, Encoding::native,
                                                     static_cast<Peer&>(peer_)));
       hub_->open(*sessions_.back());
       hub_->audience().identify(*sessions_.back(), identity);
-      ensure(hub_->subscribe(*sessions_.back(), 1, "room:1", {}).ok(), "subscribe");
+      ensure(hub_->subscribe(*sessions_.back(), 1, "room:1", {}, now_).ok(), "subscribe");
       tick();
     }
   }
@@ -47,7 +51,7 @@ class Room {
   }
 
   void subscribe(std::size_t session, std::string_view room) {
-    ensure(hub_->subscribe(*sessions_[session], 1, room, {}).ok(), "subscribe");
+    ensure(hub_->subscribe(*sessions_[session], 1, room, {}, now_).ok(), "subscribe");
   }
   void unsubscribe(std::size_t session, std::string_view room) {
     ensure(hub_->unsubscribe(*sessions_[session], room).ok(), "unsubscribe");
@@ -71,6 +75,7 @@ class Room {
 
  private:
   Config config_;
+  Handlers handlers_;
   ShardMetrics metrics_;
   Silent peer_;
   std::optional<Hub> hub_;

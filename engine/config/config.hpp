@@ -116,6 +116,20 @@ struct LimitsConfig {
   std::uint32_t write_stall_s = 10;   // a socket that takes nothing for so long is closed
 };
 
+// What clients ask of the application that embeds the engine; without handlers nothing of it
+// counts.
+struct AppConfig {
+  std::uint32_t threads = 1;                    // that run its C++ handlers
+  std::uint32_t answer_ms = 5'000;              // then a call is UNAVAILABLE, a hook has refused
+  std::uint32_t calls_per_connection_max = 64;  // open ones
+  std::uint32_t calls_max = 4'096;              // open ones, hooks among them; per shard
+  std::uint32_t rate_users_max = 100'000;       // per thread and handler with a rate for users
+  std::uint32_t idempotency_window_s = 300;
+  std::uint64_t idempotency_bytes_max = 16ULL << 20;  // remembered answers; per thread
+  std::uint32_t verdict_ttl_s = 60;                   // of `authorize`
+  std::uint32_t verdicts_max = 10'000;                // per shard
+};
+
 struct LogConfig {
   log::Level level = log::Level::info;
   log::Format format = log::Format::automatic;
@@ -133,6 +147,7 @@ struct Config {
   StoreConfig store;
   OutboxConfig outbox;
   LimitsConfig limits;
+  AppConfig app;
   LogConfig log;
   DebugConfig debug;
   bool dev =

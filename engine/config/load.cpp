@@ -114,7 +114,8 @@ Result<ConfigValue> read_node(const toml::node& node) {
 // their own, and those are none of our business.
 bool is_meant_as_setting(std::string_view name) {
   constexpr std::string_view kPrefix = "RINGCAST_";
-  if (!name.starts_with(kPrefix)) return false;
+  // What clients show is so near to [app] that it has to be named.
+  if (!name.starts_with(kPrefix) || name == "RINGCAST_API_KEY") return false;
   const std::string_view rest = name.substr(kPrefix.size());
   const std::size_t end = rest.find('_');
   if (end == std::string_view::npos) return false;

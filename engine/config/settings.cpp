@@ -57,6 +57,7 @@ using N = NamespaceConfig;
 using S = StoreConfig;
 using O = OutboxConfig;
 using M = LimitsConfig;
+using P = AppConfig;
 
 constexpr auto kListen = &Config::listen;
 constexpr auto kEngine = &Config::engine;
@@ -64,6 +65,7 @@ constexpr auto kAuth = &Config::auth;
 constexpr auto kStore = &Config::store;
 constexpr auto kOutbox = &Config::outbox;
 constexpr auto kLimits = &Config::limits;
+constexpr auto kApp = &Config::app;
 
 constexpr Setting<Config> kSettings[] = {
     {"listen", "address", in<kListen, &L::address>, kText,
@@ -192,6 +194,26 @@ constexpr Setting<Config> kSettings[] = {
      "a socket that takes nothing for so long is closed"},
     {"limits", "linger_s", in<kLimits, &M::linger_s>, kTimeoutSeconds,
      "how long an ended connection waits for its last octets to be taken"},
+
+    {"app", "threads", in<kApp, &P::threads>, range(1, kPortsMax),
+     "threads that run an application's C++ handlers; of use where the engine is embedded"},
+    {"app", "answer_ms", in<kApp, &P::answer_ms>, range(10, 600'000),
+     "how long an application may take to answer; then a call is UNAVAILABLE and a hook refuses"},
+    {"app", "calls_per_connection_max", in<kApp, &P::calls_per_connection_max>, range(1, 65'536),
+     "calls of one connection that wait for answers; beyond it RATE_LIMITED"},
+    {"app", "calls_max", in<kApp, &P::calls_max>, range(1, 1'048'576),
+     "calls and hooks of one shard that wait for answers; beyond it RATE_LIMITED"},
+    {"app", "rate_users_max", in<kApp, &P::rate_users_max>, range(1, 10'000'000),
+     "users whose rates one thread remembers for each handler; beyond it the longest silent one is "
+     "forgotten"},
+    {"app", "idempotency_window_s", in<kApp, &P::idempotency_window_s>, range(1, 86'400),
+     "how long the answer to a call with an idempotency key is remembered"},
+    {"app", "idempotency_bytes_max", in<kApp, &P::idempotency_bytes_max>, range(kKiB, 64 * kGiB),
+     "such answers of one thread; beyond it the oldest are forgotten"},
+    {"app", "verdict_ttl_s", in<kApp, &P::verdict_ttl_s>, range(0, 86'400),
+     "how long the application's word about a user and a room holds; 0: it is asked each time"},
+    {"app", "verdicts_max", in<kApp, &P::verdicts_max>, range(1, 10'000'000),
+     "such words that one shard remembers; beyond it the oldest are forgotten"},
 
     {"log", "level", choice<in<&Config::log, &LogConfig::level>, Config>(kLevels), kNames,
      "the least that is written"},

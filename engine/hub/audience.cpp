@@ -126,6 +126,7 @@ bool Audience::unsubscribe(Session& session, std::string_view room) {
 
 // Swaps the last subscriber into the place that becomes free, so nothing is searched.
 void Audience::drop(Session& session, std::size_t at) {
+  if (session.caller) session.caller->rooms.reset();
   const Session::Subscription subscription = session.subscriptions[at];
   session.subscriptions[at] = session.subscriptions.back();
   session.subscriptions.pop_back();
@@ -199,6 +200,7 @@ void Audience::subscribed(SubscribedMail&& mail) {
 
 void Audience::join(Session& session, Session::Subscription& subscription, Channel& channel) {
   subscription.joined = true;
+  if (session.caller) session.caller->rooms.reset();
   session.queue.cut(channel.room);
   subscription.index = static_cast<std::uint32_t>(channel.subscribers.size());
   channel.subscribers.push_back({&session, static_cast<std::uint32_t>(channel.pending.size())});

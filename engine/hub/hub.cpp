@@ -5,11 +5,12 @@
 
 namespace ringcast {
 
-Hub::Hub(const Config& config, Mesh mesh, ShardMetrics& metrics)
+Hub::Hub(const Config& config, const Handlers& handlers, Mesh mesh, ShardMetrics& metrics)
     : mesh_(std::move(mesh)),
       metrics_(metrics),
       config_(config),
       audience_(config, mesh_, metrics),
+      calls_(config, handlers, mesh_, audience_, metrics),
       home_(config, mesh_, metrics) {}
 
 Session* Hub::asker(const ReplyTo& to) {
@@ -72,10 +73,12 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
         session->peer->admin_answer(*session, m.reply_to.tag, m);
       return true;
     }
-    bool operator()(StopMail&) {
-      ensure(false, "StopMail is for the loop");
-      return true;
-    }
+    bool operator()(CallAnswerMail& m) { return hub.calls_.answered(std::move(m)), true; }
+    bool operator()(HookAnswerMail& m) { return hub.calls_.answered(std::move(m), now), true; }
+    bool operator()(CallMail&) { return misdirected(); }
+    bool operator()(HookMail&) { return misdirected(); }
+    bool operator()(StopMail&) { return misdirected(); }
+    static bool misdirected() { return ensure(false, "mail for the loop or a port"), true; }
   };
   return std::visit(Visitor{*this, now}, mail);
 }
@@ -95,15 +98,18 @@ void Hub::run(Instant now) {
   unsent_.clear();
   for (PresenceMail& mail : unsent) send_presence(std::move(mail));
   if (audience_.has_leaves()) audience_.send_leaves();
+  calls_.run(now);
   home_.run(now);
 }
 
 Instant Hub::next_deadline() const {
-  return std::min(home_.next_deadline().value_or(Instant::max()), audience_.next_flush());
+  return std::min({home_.next_deadline().value_or(Instant::max()), audience_.next_flush(),
+                   calls_.next_deadline().value_or(Instant::max())});
 }
 
 bool Hub::has_unsent() const {
-  return !unsent_.empty() || audience_.has_leaves() || home_.waits_for_places();
+  return !unsent_.empty() || calls_.has_unsent() || audience_.has_leaves() ||
+         home_.waits_for_places();
 }
 
 }  // namespace ringcast

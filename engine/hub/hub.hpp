@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "hub/audience.hpp"
+#include "hub/calls.hpp"
 #include "hub/home.hpp"
 #include "hub/mesh.hpp"
 #include "hub/session.hpp"
@@ -36,7 +37,7 @@ class Hub final {
  public:
   static constexpr std::uint32_t kQuestionsMax = 1'024;  // a session
 
-  Hub(const Config& config, Mesh mesh, ShardMetrics& metrics);
+  Hub(const Config& config, const Handlers& handlers, Mesh mesh, ShardMetrics& metrics);
 
   // False: no place for it now. It is untouched and has to be offered again; only for mail of the
   // source.
@@ -50,7 +51,7 @@ class Hub final {
   // Ends its subscriptions and its presence. It stays open, for its last words.
   void leave_rooms(Session& session);
   [[nodiscard]] Result<void> subscribe(Session& session, std::uint64_t tag, std::string_view room,
-                                       std::optional<Position> recover);
+                                       std::optional<Position> recover, Instant now);
   [[nodiscard]] Result<void> unsubscribe(Session& session, std::string_view room);
   // `time` is when it happens for the publisher. The server API asks with Authority::server.
   enum class Authority : std::uint8_t { grants, server };
@@ -74,6 +75,7 @@ class Hub final {
   // Max: nothing is due.
   [[nodiscard]] Instant next_deadline() const;
   [[nodiscard]] Audience& audience() { return audience_; }
+  [[nodiscard]] Calls& calls() { return calls_; }
   [[nodiscard]] Mesh& mesh() { return mesh_; }
   [[nodiscard]] const Home& home() const { return home_; }
   // Something could not be sent for lack of places and is tried again each time run() is called.
@@ -106,6 +108,7 @@ class Hub final {
   ShardMetrics& metrics_;
   const Config& config_;
   Audience audience_;
+  Calls calls_;
   Home home_;
   // At most admin_asks_max; beyond it RATE_LIMITED.
   boost::unordered_flat_map<std::uint64_t, Gathering> gatherings_;

@@ -24,6 +24,7 @@ void Hub::close(Session& session) {
 }
 
 void Hub::leave_rooms(Session& session) {
+  calls_.left(session);
   for (const std::string& room : session.viewing)
     tell_presence(session, room, PresenceMail::Action::leave);
   session.viewing.clear();
@@ -40,10 +41,13 @@ Result<void> Hub::ask(Session& session) {
 }
 
 Result<void> Hub::subscribe(Session& session, std::uint64_t tag, std::string_view room,
-                            std::optional<Position> recover) {
-  if (!session.may(Verb::subscribe, room)) return forbidden("subscribe to", room);
+                            std::optional<Position> recover, Instant now) {
+  // Where the application judges, the token has no say; a server is the application itself.
+  const auto judge = session.is_server() ? std::nullopt : calls_.judged_by(room);
+  if (!judge && !session.may(Verb::subscribe, room)) return forbidden("subscribe to", room);
   if (auto asked = ask(session); !asked) return asked.error();
-  auto sent = audience_.subscribe(session, room, tag, std::move(recover));
+  auto sent = judge ? calls_.subscribe(session, tag, *judge, room, std::move(recover), now)
+                    : audience_.subscribe(session, room, tag, std::move(recover));
   if (!sent) answered(session);
   return sent;
 }
@@ -165,7 +169,8 @@ void Hub::renew(Session& session, std::shared_ptr<const Identity> identity) {
   session.identity = std::move(identity);
   std::vector<std::string> lost;
   for (const auto& subscription : session.subscriptions)
-    if (!session.may(Verb::subscribe, subscription.channel->room))
+    if (!session.may(Verb::subscribe, subscription.channel->room) &&
+        !calls_.judged_by(subscription.channel->room))
       lost.push_back(subscription.channel->room);
   for (const std::string& room : lost) {
     audience_.unsubscribe(session, room);

@@ -12,6 +12,7 @@
 #include "auth/identity.hpp"
 #include "base/clock.hpp"
 #include "base/ids.hpp"
+#include "hub/caller.hpp"
 #include "hub/send_queue.hpp"
 #include "message/close_reason.hpp"
 #include "message/mail.hpp"
@@ -34,6 +35,11 @@ class Peer {
                              const PresenceListMail& answer) = 0;
   virtual void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) = 0;
   virtual void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) = 0;
+  virtual void call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                             const Uuid& correlation_id) = 0;
+  // To connect and session_token.
+  virtual void hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                             const Result<std::shared_ptr<const Identity>>& verdict) = 0;
   // A subscription ended without having been asked to: its grant is gone, or a server ended it.
   virtual void unsubscribed(Session& session, std::string_view room, std::string_view reason) = 0;
 };
@@ -79,6 +85,7 @@ class Session final {
   std::vector<Subscription> subscriptions;
   std::forward_list<std::string> viewing;  // rooms whose presence it has joined
   std::optional<CloseReason> closing;      // net ends the connection at the end of the tick
+  std::unique_ptr<Caller> caller;          // none: it has asked nothing of the application
   std::uint64_t reply_bytes = 0;           // of answers since the last visit of its socket
   std::uint32_t questions = 0;             // asked and not yet answered
   bool dirty = false;                      // in the hub's list of sessions to flush

@@ -1,6 +1,7 @@
 // Why the engine ends a connection: one table of code, text, and whether coming back makes sense.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -24,7 +25,9 @@ enum class CloseReason : std::uint8_t {
   no_pong,
   idle,
   kicked,
+  refused,
 };
+inline constexpr std::size_t kCloseReasons = static_cast<std::size_t>(CloseReason::refused) + 1;
 
 struct CloseRow {
   std::uint16_t code;     // RFC 6455 section 7.4; 4000-4999 are ours
@@ -68,6 +71,8 @@ struct CloseRow {
       return {4006, "idle", true};
     case CloseReason::kicked:
       return {4007, "disconnected by the server", false};
+    case CloseReason::refused:
+      return {4008, "refused by the application", false};
   }
   return {1011, "internal error", true};
 }

@@ -12,24 +12,12 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "message/admin.hpp"
+#include "message/call_mail.hpp"
 #include "message/event.hpp"
 #include "message/outbox_row.hpp"
+#include "message/reply_to.hpp"
 
 namespace ringcast {
-
-// Who asked, and which of its questions it was. The answer goes to the shard of the connection; a
-// connection that is gone by then is a counted no-op.
-struct ReplyTo {
-  // The tag of a publisher that is told of failures alone.
-  static constexpr std::uint64_t kErrorsOnly = ~std::uint64_t{0};
-
-  ConnectionId connection;
-  std::uint64_t tag = 0;
-  template <class Outcome>
-  [[nodiscard]] bool wants(const Outcome& outcome) const {
-    return tag != kErrorsOnly || !outcome;
-  }
-};
 
 // ---- to a home shard ----------------------------------------------------------------------------
 
@@ -215,7 +203,8 @@ using ShardMail =
                  PresenceMail, StoreStateMail, StorePositionMail, RecordedMail, DeliverMail,
                  SubscribedMail, EpochMail, GapMail, PresenceUpdateMail, HomePositionMail,
                  PresenceListMail, PublishedMail, ReadNowAnswerMail, AdminMail, AdminPartMail,
-                 AdminPartAnswerMail, AdminAnswerMail, StopMail>;
+                 AdminPartAnswerMail, AdminAnswerMail, CallMail, CallAnswerMail, HookMail,
+                 HookAnswerMail, StopMail>;
 
 // ---- to the source
 // --------------------------------------------------------------------------------

@@ -89,6 +89,13 @@ constexpr Row<S, Counter> kShardCounters[] = {
     {"ringcast_mail_handled_total", "Messages taken from the shards' mailboxes.", &S::mail_handled},
     {"ringcast_mailbox_blocked_total", "Messages that found no place at another shard.",
      &S::mailbox_blocked},
+    {"ringcast_calls_unknown_total", "Calls whose event no handler answers.", &S::calls_unknown},
+    {"ringcast_app_answers_late_total", "Answers of the application that came too late.",
+     &S::app_answers_late},
+    {"ringcast_app_verdicts_remembered_total",
+     "Subscriptions judged by what the application had said before.", &S::verdicts_remembered},
+    {"ringcast_app_disconnects_lost_total",
+     "Ends of connections that the application was too busy to be told.", &S::disconnects_lost},
     {"ringcast_shard_stalls_total", "Shards found to drain nothing.", &S::shard_stalls},
 };
 
@@ -206,6 +213,36 @@ void add_shards(std::vector<MetricFamily>& families, Shards shards,
                 &S::tick_events, 1);
 }
 
+// One line for each handler, and for each code that it was ever answered with.
+void add_handlers(std::vector<MetricFamily>& families, Shards shards,
+                  std::span<const std::string> names) {
+  const auto total = [&](std::size_t row, auto read) {
+    return static_cast<double>(
+        sum(shards, [&](const S& shard) { return read(shard.handlers[row]).value(); }));
+  };
+  for (std::size_t row = 0; row < names.size(); ++row)
+    add_counter(families, "ringcast_app_calls_total",
+                "Calls and hooks handed to the application, by handler.",
+                total(row, [](const HandlerMetrics& m) -> auto& { return m.calls; }), "handler",
+                names[row]);
+  for (std::size_t row = 0; row < names.size(); ++row)
+    add_counter(families, "ringcast_app_timeouts_total",
+                "Those of them that were not answered in time.",
+                total(row, [](const HandlerMetrics& m) -> auto& { return m.timeouts; }), "handler",
+                names[row]);
+  for (std::size_t row = 0; row < names.size(); ++row)
+    for (std::size_t i = 0; i < kErrcs; ++i) {
+      const double errors =
+          total(row, [i](const HandlerMetrics& m) -> auto& { return m.errors[i]; });
+      if (errors == 0) continue;
+      add_counter(families, "ringcast_app_errors_total",
+                  "Calls and hooks that failed, by handler and code.", errors, "handler",
+                  names[row]);
+      families.back().metric.back().label.push_back(
+          {"code", std::string(error_code(static_cast<Errc>(i)).code)});
+    }
+}
+
 // Reckoned when somebody asks, so that it grows while the source stands still.
 double lag_seconds(const SourceMetrics& source) {
   const std::uint64_t since = source.behind_since_us.value();
@@ -242,14 +279,19 @@ void add_source(std::vector<MetricFamily>& families, const SourceMetrics& source
 }  // namespace
 
 Exposition::Exposition(std::vector<const ShardMetrics*> shards, const SourceMetrics* source,
-                       std::vector<std::string_view> close_reasons)
-    : shards_(std::move(shards)), source_(source), close_reasons_(std::move(close_reasons)) {
+                       std::vector<std::string_view> close_reasons,
+                       std::vector<std::string> handlers)
+    : shards_(std::move(shards)),
+      source_(source),
+      close_reasons_(std::move(close_reasons)),
+      handlers_(std::move(handlers)) {
   ensure(close_reasons_.size() <= kCloseReasonsMax, "more close reasons than counters");
 }
 
 std::string Exposition::text() const {
   std::vector<MetricFamily> families;
   add_shards(families, shards_, close_reasons_);
+  add_handlers(families, shards_, handlers_);
   if (source_ != nullptr) add_source(families, *source_);
   std::ostringstream out;
   prometheus::TextSerializer{}.Serialize(out, families);

@@ -10,17 +10,17 @@
 
 namespace ringcast {
 
-// What is summed up when somebody asks. Labels come from our own enums only, never from a client,
-// so the number of lines is fixed at start-up.
+// What is summed up when somebody asks. Labels come from our own enums and the application's table
+// of handlers, never from a client, so the number of lines is fixed at start-up.
 //
 // Thread: made at start-up, text() from any (it reads atomics only). Holds at most kCloseReasonsMax
 // reasons; more is our own mistake.
 class Exposition final {
  public:
-  // `close_reasons` by the value of their enumerator. The metrics must outlive this; `source` is
-  // null where there is no outbox.
+  // `close_reasons` by the value of their enumerator, `handlers` by their rows. The metrics must
+  // outlive this; `source` is null where there is no outbox.
   Exposition(std::vector<const ShardMetrics*> shards, const SourceMetrics* source,
-             std::vector<std::string_view> close_reasons);
+             std::vector<std::string_view> close_reasons, std::vector<std::string> handlers);
 
   // Text exposition format 0.0.4; the media type of the answer is kMediaType.
   [[nodiscard]] std::string text() const;
@@ -31,6 +31,7 @@ class Exposition final {
   std::vector<const ShardMetrics*> shards_;
   const SourceMetrics* source_;
   std::vector<std::string_view> close_reasons_;
+  std::vector<std::string> handlers_;
 };
 
 }  // namespace ringcast

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <type_traits>
 
 #include "base/ensure.hpp"
@@ -18,6 +19,13 @@ inline constexpr std::size_t kCloseReasonsMax = 32;
 // Nanoseconds from 16 us to 34 s, and events from 1 to 32,768.
 using LatencyHistogram = Histogram<16'384, 22>;
 using SizeHistogram = Histogram<1, 16>;
+
+// Of one row of the application's handlers.
+struct HandlerMetrics {
+  Counter calls;                       // handed to the application
+  Counter timeouts;                    // of these, not answered in time
+  std::array<Counter, kErrcs> errors;  // by code, with what was refused before
+};
 
 // The names and meanings that operators see stand in exposition.cpp, beside each field.
 //
@@ -78,6 +86,13 @@ struct alignas(64) ShardMetrics {
   Gauge rooms;
   Gauge subscriptions;
   Gauge pinned_bytes;
+
+  // The application.
+  std::deque<HandlerMetrics> handlers;  // by row; made by wiring, then never resized
+  Counter calls_unknown;
+  Counter app_answers_late;
+  Counter verdicts_remembered;
+  Counter disconnects_lost;
 
   LatencyHistogram commit_to_socket;  // nanoseconds
   SizeHistogram tick_events;

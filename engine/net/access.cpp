@@ -65,21 +65,28 @@ Result<void> check_origin(const Services& services, const wire::HttpRequest& req
   return {Errc::forbidden, "Origin: not in listen.allowed_origins"};
 }
 
+std::string shown_token(const wire::HttpRequest& request, std::string_view subprotocol_token) {
+  if (const auto bearer = bearer_credentials(request.header("authorization")))
+    return std::string(*bearer);
+  if (!subprotocol_token.empty()) return std::string(subprotocol_token);
+  return request.query_parameter("token").value_or("");
+}
+
+bool is_session_token(const Services& services, std::string_view token) {
+  if (token.empty() || !services.handlers.find_hook(HookKind::session_token)) return false;
+  if (services.api_keys.contains(token)) return false;
+  const bool has_other = std::any_of(token.begin(), token.end(), [](char c) {
+    return c != '.' && c != '-' && c != '_' && !is_digit(c) && !(c >= 'a' && c <= 'z') &&
+           !(c >= 'A' && c <= 'Z');
+  });
+  return has_other || std::count(token.begin(), token.end(), '.') != 2;
+}
+
 Result<std::shared_ptr<const Identity>> identify(const Services& services,
                                                  const wire::HttpRequest& request,
-                                                 std::string_view subprotocol_token, WallTime now) {
-  std::string query_token;
-  std::string_view token;
+                                                 std::string_view token, WallTime now) {
   const auto bearer = bearer_credentials(request.header("authorization"));
-  if (bearer) {
-    if (services.api_keys.contains(*bearer)) return services.server;
-    token = *bearer;
-  } else if (!subprotocol_token.empty()) {
-    token = subprotocol_token;
-  } else if (auto parameter = request.query_parameter("token")) {
-    query_token = std::move(*parameter);
-    token = query_token;
-  }
+  if (bearer && services.api_keys.contains(*bearer)) return services.server;
   if (!token.empty()) {
     // URLs and sub-protocols end up in logs and in pages.
     if (!bearer && services.api_keys.contains(token))

@@ -20,12 +20,19 @@ namespace ringcast {
 // same as Host.
 [[nodiscard]] Result<void> check_origin(const Services& services, const wire::HttpRequest& request);
 
-// The identity that a request shows: Authorization, else the sub-protocol's token, else ?token=.
-// Without any: anonymous, if that is allowed (dev mode: ?user= names the user). An API key in
-// Authorization, and nowhere else, makes it a server's connection.
+// The token that a request shows: Authorization, else the sub-protocol's, else ?token=.
+[[nodiscard]] std::string shown_token(const wire::HttpRequest& request,
+                                      std::string_view subprotocol_token);
+
+// Is it one that the application has to be asked about? Those of three base64url parts are JWTs.
+[[nodiscard]] bool is_session_token(const Services& services, std::string_view token);
+
+// The identity of a request with this token. Without any: anonymous, if that is allowed (dev mode:
+// ?user= names the user). An API key in Authorization, and nowhere else, makes it a server's
+// connection.
 [[nodiscard]] Result<std::shared_ptr<const Identity>> identify(const Services& services,
                                                                const wire::HttpRequest& request,
-                                                               std::string_view subprotocol_token,
+                                                               std::string_view token,
                                                                WallTime now);
 
 // What a client may know of an error of identify().

@@ -41,7 +41,8 @@ struct Connection {
     std::string id;    // as above
     std::string room;  // of the answer, where it needs one
     bool subscribes = false;
-    std::vector<Deferred> then;  // done when the answer is there
+    std::vector<Deferred> then;                    // done when the answer is there
+    std::unique_ptr<wire::HttpRequest> request{};  // to come in, while the application is asked
   };
 
   // Publishes of one HTTP request, answered together. Its tags begin at `first`.

@@ -118,7 +118,10 @@ void Connections::received(Connection& connection, std::span<char> bytes, Instan
       return read_http(connection, bytes, now);
     case Connection::Mode::native:
     case Connection::Mode::echo:
-      return read_websocket(connection, bytes);
+      // What came while the application was asked has its turn at the end of the tick.
+      if (!connection.unread) return read_websocket(connection, bytes);
+      connection.unread->append(bytes.data(), bytes.size());
+      return;
     case Connection::Mode::sse:
       return;  // a stream's client has nothing to say
     case Connection::Mode::ending:
@@ -296,7 +299,6 @@ void Connections::become_websocket(Connection& connection, Connection::Mode mode
   connection.ping_due = next_ping(now);
   metrics_.websockets_opened.add();
   arm_alive(connection);
-  if (mode == Connection::Mode::native) native_peer_->opened(connection);
 }
 
 void Connections::become_sse(Connection& connection, Instant now) {

@@ -15,6 +15,7 @@ bool is_complaint(CloseReason reason) {
     case CloseReason::token_expired:
     case CloseReason::idle:
     case CloseReason::kicked:
+    case CloseReason::refused:
       return false;
     case CloseReason::protocol_error:
     case CloseReason::unsupported_data:

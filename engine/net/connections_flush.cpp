@@ -18,7 +18,7 @@ void Connections::flush(Instant now) {
   answered_.clear();
   for (const io::SocketId socket : answered) {
     Connection* connection = find(socket);
-    if (connection == nullptr || connection->mode != Connection::Mode::http) continue;
+    if (connection == nullptr) continue;
     const auto unread = std::move(connection->unread);
     ring_.resume_receive(socket);
     read_http(*connection, unread ? std::span<char>(*unread) : std::span<char>(), now);

@@ -9,10 +9,8 @@
 #include "net/access.hpp"
 #include "net/connections.hpp"
 #include "net/demo_page.hpp"
-#include "net/native_peer.hpp"
 #include "net/sse_peer.hpp"
 #include "protocol/server_api.hpp"
-#include "wire/websocket_handshake.hpp"
 
 namespace ringcast {
 
@@ -95,38 +93,33 @@ void HttpPeer::not_found(Connection& connection) {
   refuse(connection, {Errc::not_found, "path: nothing is served here"});
 }
 
-void HttpPeer::websocket(Connection& connection, const wire::HttpRequest& request) {
-  upgrade(connection, request, Connection::Mode::native);
-}
-
-void HttpPeer::echo(Connection& connection, const wire::HttpRequest& request) {
-  upgrade(connection, request, Connection::Mode::echo);
-}
-
-void HttpPeer::upgrade(Connection& connection, const wire::HttpRequest& request,
-                       Connection::Mode mode) {
-  const auto handshake = wire::WebsocketHandshake::check(request, Uuid::random().text());
+bool HttpPeer::may_upgrade(Connection& connection, const wire::HttpRequest& request,
+                           const wire::WebsocketHandshake& handshake) {
   if (!handshake.ok()) {
     connections_.metrics().upgrades_refused.add();
     connections_.note_error("upgrade", {Errc::validation, "not a WebSocket handshake"});
-    return respond(connection, handshake.refusal());
+    respond(connection, handshake.refusal());
+    return false;
   }
-  const Services& services = connections_.services();
-  if (auto checked = check_origin(services, request); !checked)
-    return refuse(connection, checked.error());
-  Session& session = connection.session;
-  if (mode == Connection::Mode::native) {
-    auto identity = identify(services, request, handshake.offer().token, connections_.wall());
-    if (!identity) {
-      connections_.metrics().upgrades_refused.add();
-      log::debug("upgrade refused: {}", identity.error().detail);
-      return refuse(connection,
-                    {identity.error().code, std::string(client_text(identity.error()))});
-    }
-    connections_.hub().audience().identify(session, std::move(*identity));
-  }
-  wire::WebsocketOffer offer = handshake.offer();
-  if (!services.config.listen.compression) offer.deflate.reset();
+  auto checked = check_origin(connections_.services(), request);
+  if (!checked) refuse(connection, checked.error());
+  return checked.ok();
+}
+
+void HttpPeer::websocket(Connection& connection, const wire::HttpRequest& request) {
+  const auto handshake = wire::WebsocketHandshake::check(request, Uuid::random().text());
+  if (may_upgrade(connection, request, handshake))
+    enter(connection, request, shown_token(request, handshake.offer().token));
+}
+
+void HttpPeer::echo(Connection& connection, const wire::HttpRequest& request) {
+  const auto handshake = wire::WebsocketHandshake::check(request, Uuid::random().text());
+  if (may_upgrade(connection, request, handshake))
+    upgrade(connection, handshake.offer(), Connection::Mode::echo);
+}
+
+void HttpPeer::upgrade(Connection& connection, wire::WebsocketOffer offer, Connection::Mode mode) {
+  if (!connections_.services().config.listen.compression) offer.deflate.reset();
   std::string out;
   wire::append_switching_protocols(out, offer);
   connections_.write(connection, out);
@@ -223,6 +216,10 @@ void HttpPeer::read_now(Session& session, std::uint64_t, const ReadNowAnswerMail
 
 void HttpPeer::subscribed(Session&, std::uint64_t, const SubscribedMail&) {
   ensure(false, "an HTTP request never subscribes");
+}
+
+void HttpPeer::call_answered(Session&, std::uint64_t, const CallResult&, const Uuid&) {
+  ensure(false, "an HTTP request never calls");
 }
 
 void HttpPeer::unsubscribed(Session&, std::string_view, std::string_view) {

@@ -10,6 +10,7 @@
 #include "protocol/server_api.hpp"
 #include "wire/http_request.hpp"
 #include "wire/http_response.hpp"
+#include "wire/websocket_handshake.hpp"
 
 namespace ringcast {
 
@@ -28,18 +29,31 @@ class HttpPeer final : public Peer {
   // In the one shape of errors, with a correlation id that the log has too.
   void refuse(Connection& connection, const Error& error);
 
+  // Who comes with this token, and may he? Then opens what he asked for, maybe only when the
+  // application has answered. The request is a checked one for a WebSocket or a stream.
+  void enter(Connection& connection, const wire::HttpRequest& request, const std::string& token);
+
   void subscribed(Session& session, std::uint64_t tag, const SubscribedMail& answer) override;
   void published(Session& session, std::uint64_t tag, const PublishedMail& answer) override;
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
   void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
+  void call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                     const Uuid& correlation_id) override;
+  void hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                     const Result<std::shared_ptr<const Identity>>& verdict) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:
   struct Route;
   static const Route kRoutes[];
 
-  void upgrade(Connection& connection, const wire::HttpRequest& request, Connection::Mode mode);
+  bool may_upgrade(Connection& connection, const wire::HttpRequest& request,
+                   const wire::WebsocketHandshake& handshake);
+  void upgrade(Connection& connection, wire::WebsocketOffer offer, Connection::Mode mode);
+  void admit(Connection& connection, const wire::HttpRequest& request);
+  void open(Connection& connection, const wire::HttpRequest& request, const Error* refusal);
+  void wait(Connection& connection, std::uint64_t tag, const wire::HttpRequest& request);
   void websocket(Connection& connection, const wire::HttpRequest& request);
   void echo(Connection& connection, const wire::HttpRequest& request);
   void sse(Connection& connection, const wire::HttpRequest& request);

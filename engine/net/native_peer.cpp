@@ -1,9 +1,8 @@
 #include "net/native_peer.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
+#include "net/access.hpp"
 #include "net/connections.hpp"
 #include "protocol/native_frames.hpp"
 
@@ -26,6 +25,14 @@ void NativePeer::opened(Connection& connection) {
   frame.ends = session.expires();
   protocol::append_connected(json_, frame);
   write(connection);
+  connections_.hub().calls().announce(connection.session);
+}
+
+void NativePeer::refused(Connection& connection, const Error& refusal) {
+  error(connection, {}, refusal);
+  // Who was not answered in time may well be let in the next time.
+  connections_.end(connection, refusal.code == Errc::unavailable ? CloseReason::internal_error
+                                                                 : CloseReason::refused);
 }
 
 void NativePeer::message(Connection& connection, std::string_view text) {
@@ -78,8 +85,8 @@ void NativePeer::request(Connection& connection, std::string_view id,
   if (defer(connection, id, ask)) return;
   const std::uint64_t tag = remember(connection, id, ask.room);
   connection.asked.front().subscribes = true;
-  auto asked =
-      connections_.hub().subscribe(connection.session, tag, ask.room, std::move(ask.recover));
+  auto asked = connections_.hub().subscribe(connection.session, tag, ask.room,
+                                            std::move(ask.recover), connections_.now());
   if (asked) return;
   forget(connection, tag);
   error(connection, id, asked.error());
@@ -140,27 +147,75 @@ void NativePeer::request(Connection& connection, std::string_view id, protocol::
 }
 
 void NativePeer::request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask) {
-  auto identity = connections_.services().tokens.verify(ask.token, connections_.wall());
-  if (!identity) {
-    log::debug("auth of a connection refused: {}", identity.error().detail);
-    return error(connection, id,
-                 {Errc::unauthorized, std::string(terse_token_text(identity.error()))});
+  const Services& services = connections_.services();
+  if (is_session_token(services, ask.token)) {
+    const std::uint64_t tag = remember(connection, id, {});
+    auto asked =
+        connections_.hub().calls().identify(connection.session, tag, ask.token, connections_.now());
+    if (asked) return;
+    forget(connection, tag);
+    return error(connection, id, asked.error());
   }
+  auto identity = services.tokens.verify(ask.token, connections_.wall());
+  if (identity)
+    return renew(connection, id, std::make_shared<const Identity>(std::move(*identity)));
+  log::debug("auth of a connection refused: {}", identity.error().detail);
+  error(connection, id, {Errc::unauthorized, std::string(terse_token_text(identity.error()))});
+}
+
+void NativePeer::renew(Connection& connection, std::string_view id,
+                       std::shared_ptr<const Identity> identity) {
   if (identity->user != connection.session.user())
     return error(connection, id, {Errc::forbidden, "token: is of another user"});
   protocol::append_renewed(json_, identity->expires_at, id);
   write(connection);
-  connections_.hub().renew(connection.session,
-                           std::make_shared<const Identity>(std::move(*identity)));
+  connections_.hub().renew(connection.session, std::move(identity));
   connections_.arm_alive(connection);
 }
 
-// Who gave no id wants no answer.
+void NativePeer::hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                               const Result<std::shared_ptr<const Identity>>& verdict) {
+  ensure(kind == HookKind::session_token, "a WebSocket is let in before it is one");
+  Connection& connection = connections_.of(session);
+  const Connection::Asked asked = take(connection, tag);
+  if (session.closing) return;
+  if (verdict && *verdict != nullptr) return renew(connection, asked.id, *verdict);
+  error(connection, asked.id,
+        verdict ? Error{Errc::unauthorized, "token refused"} : verdict.error());
+}
+
 void NativePeer::request(Connection& connection, std::string_view id, protocol::CallRequest&& ask) {
-  const Error error{Errc::not_found, fmt::format("event: nothing answers '{}'", ask.event)};
-  connections_.note_error("call", error);
+  // Who gave no id wants no answer, so nothing is to be kept.
+  const std::uint64_t tag = id.empty() ? kNothingKept : remember(connection, id, {});
+  CallAsk call;
+  call.event = ask.event;
+  call.data = std::move(ask.data);
+  call.idempotency_key = ask.idempotency_key;
+  call.time = connections_.wall();
+  auto asked =
+      connections_.hub().calls().call(connection.session, tag, std::move(call), connections_.now());
+  if (asked) return;
+  forget(connection, tag);
+  fail_call(connection, id, {asked.error().code, asked.error().detail, {}}, Uuid::random());
+}
+
+void NativePeer::call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                               const Uuid& correlation_id) {
+  Connection& connection = connections_.of(session);
+  const Connection::Asked asked = take(connection, tag);
+  if (const auto* error = std::get_if<CallError>(&result))
+    return fail_call(connection, asked.id, *error, correlation_id);
+  if (asked.id.empty()) return;
+  protocol::append_ack(json_, *std::get<Payload>(result), asked.id);
+  write(connection);
+}
+
+// Not counted towards errors_max: what the application refuses is no misuse of the protocol.
+void NativePeer::fail_call(Connection& connection, std::string_view id, const CallError& error,
+                           const Uuid& correlation_id) {
+  connections_.note_error("call " + correlation_id.text(), {error.code, error.message});
   if (id.empty()) return;
-  protocol::append_failed_ack(json_, {error.code, error.detail, {}}, Uuid::random(), id);
+  protocol::append_failed_ack(json_, error, correlation_id, id);
   write(connection);
 }
 

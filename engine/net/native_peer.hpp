@@ -25,6 +25,8 @@ class NativePeer final : public Peer {
 
   // After the upgrade: says hello.
   void opened(Connection& connection);
+  // Instead of that: the application does not let it in.
+  void refused(Connection& connection, const Error& error);
   void message(Connection& connection, std::string_view text);
   // With each ping: up to where the `store` rooms of this connection are complete.
   void write_position(Connection& connection);
@@ -34,6 +36,10 @@ class NativePeer final : public Peer {
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
   void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
+  void call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                     const Uuid& correlation_id) override;
+  void hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                     const Result<std::shared_ptr<const Identity>>& verdict) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:
@@ -46,6 +52,9 @@ class NativePeer final : public Peer {
   void request(Connection& connection, std::string_view id, protocol::PingRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::AuthRequest&& ask);
   void request(Connection& connection, std::string_view id, protocol::CallRequest&& ask);
+  void renew(Connection& connection, std::string_view id, std::shared_ptr<const Identity> identity);
+  void fail_call(Connection& connection, std::string_view id, const CallError& error,
+                 const Uuid& correlation_id);
   void error(Connection& connection, std::string_view id, const Error& error);
   std::uint64_t remember(Connection& connection, std::string_view id, std::string_view room);
   template <class Request>

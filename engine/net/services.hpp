@@ -9,6 +9,7 @@
 #include "auth/api_keys.hpp"
 #include "auth/jwt.hpp"
 #include "config/config.hpp"
+#include "hub/handlers.hpp"
 #include "queue/address_places.hpp"
 #include "queue/places.hpp"
 #include "wire/http_request_parser.hpp"
@@ -36,6 +37,7 @@ struct Services {
   std::shared_ptr<AddressPlaces> connections_by_address;  // connections_per_address_max
   std::function<std::string()> metrics_text;
   std::function<Readiness()> readiness;
+  Handlers handlers{};  // none: clients may call nothing
 };
 
 }  // namespace ringcast

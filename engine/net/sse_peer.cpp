@@ -30,11 +30,11 @@ void SsePeer::handle(Connection& connection, const wire::HttpRequest& request) {
     return http.refuse(connection, {Errc::validation, "room: expected exactly one"});
   if (auto checked = check_room(rooms[0]); !checked)
     return http.refuse(connection, checked.error());
-  auto identity = identify(services, request, {}, connections_.wall());
-  if (!identity)
-    return http.refuse(connection,
-                       {identity.error().code, std::string(client_text(identity.error()))});
+  http.enter(connection, request, shown_token(request, {}));
+}
 
+void SsePeer::open(Connection& connection, const wire::HttpRequest& request) {
+  HttpPeer& http = connections_.http_peer();
   // Browsers send the header; the parameter serves a page that begins where an earlier one ended.
   std::string last(request.header("last-event-id"));
   if (last.empty()) last = request.query_parameter("lastEventId").value_or("");
@@ -45,12 +45,12 @@ void SsePeer::handle(Connection& connection, const wire::HttpRequest& request) {
     recover = (*positions)[0];
   }
   Session& session = connection.session;
-  connections_.hub().audience().identify(session, std::move(*identity));
   session.peer = this;
   session.encoding = Encoding::sse;
   const std::uint64_t tag = connection.next_tag++;
   connection.asked.push_front({tag, {}, std::string(request.header("origin")), false, {}});
-  auto asked = connections_.hub().subscribe(session, tag, rooms[0], std::move(recover));
+  auto asked = connections_.hub().subscribe(session, tag, *request.query_parameter("room"),
+                                            std::move(recover), connections_.now());
   if (!asked) {
     connection.asked.clear();
     session.peer = &http;
@@ -82,6 +82,7 @@ void SsePeer::subscribed(Session& session, std::uint64_t, const SubscribedMail& 
   }
   connections_.write(connection, out);
   connections_.become_sse(connection, connections_.now());
+  connections_.hub().calls().announce(session);
 }
 
 void SsePeer::beat(Connection& connection) {
@@ -99,6 +100,15 @@ void SsePeer::beat(Connection& connection) {
 
 void SsePeer::unsubscribed(Session& session, std::string_view, std::string_view) {
   connections_.end(connections_.of(session), CloseReason::token_refused);
+}
+
+void SsePeer::call_answered(Session&, std::uint64_t, const CallResult&, const Uuid&) {
+  ensure(false, "a stream never calls");
+}
+
+void SsePeer::hook_answered(Session&, std::uint64_t, HookKind,
+                            const Result<std::shared_ptr<const Identity>>&) {
+  ensure(false, "a stream is let in before it is one");
 }
 
 void SsePeer::published(Session&, std::uint64_t, const PublishedMail&) {

@@ -21,6 +21,8 @@ class SsePeer final : public Peer {
   // GET /sse?room=R[&lastEventId=…]. The head goes out with the answer to the subscribe, so that a
   // refusal still has its status.
   void handle(Connection& connection, const wire::HttpRequest& request);
+  // The same request, once it is known whose it is.
+  void open(Connection& connection, const wire::HttpRequest& request);
   // Keeps proxies from closing it; in a `store` room it also moves the client's position.
   void beat(Connection& connection);
 
@@ -29,6 +31,10 @@ class SsePeer final : public Peer {
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
   void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
+  void call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                     const Uuid& correlation_id) override;
+  void hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                     const Result<std::shared_ptr<const Identity>>& verdict) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:

@@ -28,7 +28,7 @@ struct Shard::Loop {
         clock(shard.clock_),
         wakeup(*shard.parts_.wakeup),
         mail(*shard.parts_.mailbox),
-        hub(shard.parts_.services->config,
+        hub(shard.parts_.services->config, shard.parts_.services->handlers,
             Mesh(shard.parts_.index, std::move(shard.parts_.others), std::move(shard.parts_.source),
                  shard.parts_.services->config.engine.mailbox_max,
                  shard.parts_.services->config.engine.ports),

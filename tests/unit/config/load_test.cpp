@@ -161,7 +161,7 @@ pin = [true]
       "--set engine.shard: unknown key 'engine.shard', did you mean 'shards'?\n"
       "--set nonsense: expected section.key=value\n"
       "--set a.b: unknown section 'a', expected one of namespace, listen, engine, auth, store, "
-      "outbox, limits, log, debug\n");
+      "outbox, limits, app, log, debug\n");
 }
 
 TEST(LoadConfig, NamesThePlaceOfASyntaxErrorAndStillReadsTheRest) {

@@ -91,7 +91,7 @@ std::vector<std::string> events_of(const std::vector<Seen>& seen) {
 
 Result<void> Client::subscribe(std::string_view room, std::optional<Position> recover) {
   return world_->hub(session.id.shard.value)
-      .subscribe(session, next_tag++, room, std::move(recover));
+      .subscribe(session, next_tag++, room, std::move(recover), world_->now());
 }
 
 Result<void> Client::unsubscribe(std::string_view room) {
@@ -159,17 +159,23 @@ NamespaceConfig& World::row(Config& config, std::string_view name) {
   return *found;
 }
 
-World::World(Config config, std::uint32_t shards) : config_(std::move(config)) {
+World::World(Config config, std::uint32_t shards, Handlers handlers)
+    : config_(std::move(config)), handlers_(std::move(handlers)) {
+  handlers_.answered_by({shards}, 1);
   for (std::uint32_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
   for (std::uint32_t i = 0; i < shards; ++i) {
     std::vector<ShardSender> others;
     for (std::uint32_t j = 0; j < shards; ++j)
       others.push_back(i == j ? ShardSender()
                               : shards_[j]->mailbox.open(config_.engine.mailbox_max));
+    others.push_back(port_mailbox_.open(config_.engine.mailbox_max));
     Mesh mesh({i}, std::move(others), source_mailbox_.open(kSourceCredits),
-              config_.engine.mailbox_max);
-    shards_[i]->hub = std::make_unique<Hub>(config_, std::move(mesh), shards_[i]->metrics);
+              config_.engine.mailbox_max, 1);
+    shards_[i]->metrics.handlers.resize(handlers_.size());
+    shards_[i]->hub =
+        std::make_unique<Hub>(config_, handlers_, std::move(mesh), shards_[i]->metrics);
     source_.push_back(shards_[i]->mailbox.open(kSourceCredits));
+    port_.push_back(shards_[i]->mailbox.open(kSourceCredits));
   }
   source_waiting_.resize(shards);
 }
@@ -178,6 +184,7 @@ World::~World() {
   for (const auto& client : clients_) client->close();
   for (const auto& shard : shards_) shard->hub.reset();  // before the mailboxes of the others
   source_.clear();
+  port_.clear();
 }
 
 Client& World::connect(std::uint32_t shard, std::string user, Encoding encoding) {
@@ -322,6 +329,20 @@ void World::store_position(Offset offset) {
   for (std::uint32_t i = 0; i < shards(); ++i) send_from_source(i, StorePositionMail{offset});
 }
 
+std::vector<ShardMail> World::take_port_mail() {
+  std::vector<ShardMail> out;
+  port_receiver_.drain(SIZE_MAX, [&](ShardMail&& mail) {
+    out.push_back(std::move(mail));
+    return true;
+  });
+  return out;
+}
+
+void World::send_from_port(std::uint32_t shard, ShardMail mail) {
+  port_[shard].send_reserved(std::move(mail));
+  settle();
+}
+
 std::vector<SourceMail> World::take_source_mail() {
   std::vector<SourceMail> out;
   source_receiver_.drain(SIZE_MAX, [&](SourceMail&& mail) {
@@ -377,6 +398,16 @@ void World::admin_answer(Session& session, std::uint64_t, const AdminAnswerMail&
     of(session).told.push_back(*answer.outcome.value());
   else
     of(session).refused.push_back(answer.outcome.error());
+}
+
+void World::call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                          const Uuid&) {
+  of(session).acks.emplace_back(tag, result);
+}
+
+void World::hook_answered(Session& session, std::uint64_t, HookKind,
+                          const Result<std::shared_ptr<const Identity>>& verdict) {
+  of(session).verdicts.push_back(verdict);
 }
 
 void World::unsubscribed(Session& session, std::string_view room, std::string_view reason) {

@@ -64,8 +64,10 @@ class Client {
   std::optional<CloseReason> ended;  // why the hub wanted it closed
   std::vector<PublishedMail> published;
   std::vector<PresenceListMail> pages;
-  std::vector<AdminAnswer> told;  // of the server API
-  std::vector<Error> refused;     // the same, errors
+  std::vector<AdminAnswer> told;                           // of the server API
+  std::vector<Error> refused;                              // the same, errors
+  std::vector<std::pair<std::uint64_t, CallResult>> acks;  // by the tag of the call
+  std::vector<Result<std::shared_ptr<const Identity>>> verdicts;
   std::size_t answers = 0;
   std::uint64_t next_tag = 1;
 
@@ -76,7 +78,7 @@ class Client {
 // Thread: one. Shards tick when the test says so; a stalled one does nothing.
 class World : public Peer {
  public:
-  explicit World(Config config, std::uint32_t shards = 1);
+  explicit World(Config config, std::uint32_t shards = 1, Handlers handlers = {});
   ~World() override;
 
   static Config config();  // `tenant` and `log` are store, `plain` has none, others have memory
@@ -90,6 +92,10 @@ class World : public Peer {
   void advance(Millis by);
   void stall(std::uint32_t shard) { shards_[shard]->stalled = true; }
   void unstall(std::uint32_t shard) { shards_[shard]->stalled = false; }
+
+  // ---- the application's port ----
+  std::vector<ShardMail> take_port_mail();
+  void send_from_port(std::uint32_t shard, ShardMail mail);
 
   // ---- the source ----
   void store_state(const Epoch& epoch, Offset floor, Offset top, bool ready);
@@ -115,6 +121,10 @@ class World : public Peer {
   void presence_list(Session& session, std::uint64_t tag, const PresenceListMail& answer) override;
   void read_now(Session& session, std::uint64_t tag, const ReadNowAnswerMail& answer) override;
   void admin_answer(Session& session, std::uint64_t tag, const AdminAnswerMail& answer) override;
+  void call_answered(Session& session, std::uint64_t tag, const CallResult& result,
+                     const Uuid& correlation_id) override;
+  void hook_answered(Session& session, std::uint64_t tag, HookKind kind,
+                     const Result<std::shared_ptr<const Identity>>& verdict) override;
   void unsubscribed(Session& session, std::string_view room, std::string_view reason) override;
 
  private:
@@ -137,11 +147,16 @@ class World : public Peer {
   void send(Client& client);
 
   Config config_;
+  Handlers handlers_;
   ManualClock clock_;
   Wakeup source_wakeup_;
   Mailbox<SourceMail> source_mailbox_{source_wakeup_};
   Mailbox<SourceMail>::Receiver source_receiver_{source_mailbox_};
+  Wakeup port_wakeup_;
+  Mailbox<ShardMail> port_mailbox_{port_wakeup_};
+  Mailbox<ShardMail>::Receiver port_receiver_{port_mailbox_};
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<ShardSender> port_;
   std::vector<ShardSender> source_;
   std::vector<std::deque<ShardMail>> source_waiting_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -22,7 +22,8 @@ struct Fixture {
   ShardMetrics second;
   SourceMetrics source;
   [[nodiscard]] std::string text() const {
-    return Exposition({&first, &second}, &source, {"normal", "too slow: \"queue\" is full"}).text();
+    return Exposition({&first, &second}, &source, {"normal", "too slow: \"queue\" is full"}, {})
+        .text();
   }
 };
 
@@ -99,7 +100,7 @@ TEST(Exposition, ShowsTheSourceOnlyWhereThereIsOne) {
   metrics->source.blocked_ms.advance_to(250);
   EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_outbox_rows_total 12\n"));
   EXPECT_THAT(metrics->text(), HasSubstr("\nringcast_outbox_blocked_seconds_total 0.25\n"));
-  EXPECT_THAT(Exposition({&metrics->first}, nullptr, {}).text(), Not(HasSubstr("outbox_rows")));
+  EXPECT_THAT(Exposition({&metrics->first}, nullptr, {}, {}).text(), Not(HasSubstr("outbox_rows")));
 }
 
 double lag_of(const Fixture& metrics) {
@@ -178,9 +179,24 @@ TEST(Exposition, HasAsManyLinesAfterTrafficAsBefore) {
 
 TEST(ExpositionDeathTest, StopsOnMoreReasonsThanCounters) {
   const std::vector<std::string_view> most(kCloseReasonsMax, "r");
-  EXPECT_FALSE(Exposition({}, nullptr, most).text().empty());
+  EXPECT_FALSE(Exposition({}, nullptr, most, {}).text().empty());
   const std::vector<std::string_view> more(kCloseReasonsMax + 1, "r");
-  EXPECT_DEATH(Exposition({}, nullptr, more), "more close reasons");
+  EXPECT_DEATH(Exposition({}, nullptr, more, {}), "more close reasons");
+}
+
+TEST(Exposition, CountsTheApplicationByHandler) {
+  ShardMetrics first, second;
+  for (ShardMetrics* shard : {&first, &second}) shard->handlers.resize(2);
+  first.handlers[0].calls.add(2);
+  second.handlers[0].calls.add(3);
+  second.handlers[1].timeouts.add();
+  second.handlers[1].errors[static_cast<std::size_t>(Errc::unavailable)].add();
+  const std::string text =
+      Exposition({&first, &second}, nullptr, {}, {"message:send", "ringcast:connect"}).text();
+  EXPECT_THAT(text, HasSubstr("ringcast_app_calls_total{handler=\"message:send\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("ringcast_app_timeouts_total{handler=\"ringcast:connect\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("ringcast_app_errors_total{handler=\"ringcast:connect\","
+                              "code=\"UNAVAILABLE\"} 1\n"));
 }
 
 }  // namespace

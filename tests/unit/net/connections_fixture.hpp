@@ -53,8 +53,9 @@ class ConnectionsTest : public ::testing::TestWithParam<io::Backend> {
     ring_ = std::move(ring).value();
     std::vector<ShardSender> others;
     others.emplace_back();
-    hub_ = std::make_unique<Hub>(
-        services_->config, Mesh({0}, std::move(others), source_mailbox_.open(64), 4'096), metrics_);
+    hub_ = std::make_unique<Hub>(services_->config, services_->handlers,
+                                 Mesh({0}, std::move(others), source_mailbox_.open(64), 4'096),
+                                 metrics_);
     connections_ = std::make_unique<Connections>(*services_, *ring_, *hub_, metrics_, clock_);
   }
 

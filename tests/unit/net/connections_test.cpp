@@ -190,6 +190,9 @@ class BlockedConnections : public ConnectionsTest {
     void presence_list(Session&, std::uint64_t, const PresenceListMail&) override {}
     void read_now(Session&, std::uint64_t, const ReadNowAnswerMail&) override {}
     void admin_answer(Session&, std::uint64_t, const AdminAnswerMail&) override {}
+    void call_answered(Session&, std::uint64_t, const CallResult&, const Uuid&) override {}
+    void hook_answered(Session&, std::uint64_t, HookKind,
+                       const Result<std::shared_ptr<const Identity>>&) override {}
     void unsubscribed(Session&, std::string_view, std::string_view) override {}
   };
   NobodyListens nobody_;
