@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <type_traits>
 #include <utility>
 
+#include "auth/identity.hpp"
 #include "bindings/message_type.hpp"
 #include "bindings/pages.hpp"
 #include "message/json.hpp"
@@ -30,6 +32,17 @@ py::object text_or_none(std::string_view text) {
   return py::str(text.data(), text.size());
 }
 
+py::object user_of(const std::shared_ptr<const Identity>& identity) {
+  return py::str(identity ? identity->user : std::string());
+}
+
+// The same octets for the same thing; Python shows them as text when somebody looks.
+template <class Plain>
+py::bytes octets_of(const Plain& value) {
+  static_assert(std::has_unique_object_representations_v<Plain>);
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
 std::string_view name_of(GapMail::Reason reason) {
   switch (reason) {
     case GapMail::Reason::overflow:
@@ -46,16 +59,19 @@ std::string_view name_of(GapMail::Reason reason) {
 
 }  // namespace
 
-Bridge::Bridge(Port& port, const Config& config, const py::object& owner)
+Bridge::Bridge(Port& port, const Config& config, const Handlers& handlers, const py::object& owner)
     : port_(port),
       config_(config),
+      callers_(port, config, handlers),
       answered_(owner.attr("_answered")),
       refused_(owner.attr("_refused")),
       joined_(owner.attr("_joined")),
       not_joined_(owner.attr("_not_joined")),
       restarted_(owner.attr("_restarted")),
       missed_(owner.attr("_missed")),
-      publish_failed_(owner.attr("_publish_failed")) {}
+      publish_failed_(owner.attr("_publish_failed")),
+      call_(owner.attr("_call")),
+      hook_(owner.attr("_hook")) {}
 
 // ---- what comes ---------------------------------------------------------------------------------
 
@@ -176,7 +192,28 @@ void Bridge::presence_list(std::uint64_t tag, const PresenceListMail& answer) {
 }
 
 void Bridge::mail(ShardMail&& mail) {
+  if (auto* call = std::get_if<CallMail>(&mail)) return called(std::move(*call));
+  if (auto* hook = std::get_if<HookMail>(&mail)) return asked(*hook);
   if (auto* answer = std::get_if<AdminAnswerMail>(&mail)) administered(std::move(*answer));
+}
+
+void Bridge::called(CallMail&& mail) {
+  const auto asked = callers_.take(std::move(mail));
+  if (!asked) return;
+  const CallMail& call_mail = *asked->call;
+  call(call_, py::int_(asked->number), py::int_(call_mail.handler.value),
+       user_of(call_mail.identity), octets_of(call_mail.caller.connection),
+       rooms_of(call_mail.rooms), py::bytes(*call_mail.data),
+       text_or_none(call_mail.idempotency_key), octets_of(call_mail.correlation_id.bytes),
+       py::int_(call_mail.time.time_since_epoch().count()));
+}
+
+void Bridge::asked(const HookMail& mail) {
+  const std::uint64_t number = callers_.take(mail);
+  if (number == 0 && mail.kind != HookKind::disconnect) return;
+  call(hook_, py::int_(number), py::int_(mail.handler.value), py::str(hook_name(mail.kind)),
+       user_of(mail.identity), octets_of(mail.caller.connection), py::str(mail.subject),
+       octets_of(mail.correlation_id.bytes));
 }
 
 void Bridge::administered(AdminAnswerMail&& mail) {

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "bindings/callers.hpp"
 #include "config/config.hpp"
+#include "hub/handlers.hpp"
 #include "port.hpp"
 
 namespace ringcast::bindings {
@@ -36,7 +38,7 @@ struct Publication {
 class Bridge final : public PortListener {
  public:
   // `owner` has the methods that python/ringcast/_embedded.py shows under "what the bridge calls".
-  Bridge(Port& port, const Config& config, const pybind11::object& owner);
+  Bridge(Port& port, const Config& config, const Handlers& handlers, const pybind11::object& owner);
 
   // One turn of the loop: about `max` messages, or as many as fit into `time`. True: there is more.
   bool drain(std::size_t max, Nanos time);
@@ -53,6 +55,8 @@ class Bridge final : public PortListener {
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,
                                           std::uint32_t limit, std::uint64_t tag);
   [[nodiscard]] Result<void> administer(AdminAsk ask, std::uint64_t tag);
+  // Who waits for Python, see Owner::_call() and _hook().
+  [[nodiscard]] Callers& callers() { return callers_; }
 
   void subscribed(SubscriptionId id, const SubscribedMail& answer) override;
   void event(SubscriptionId id, const EventRef& event) override;
@@ -80,12 +84,16 @@ class Bridge final : public PortListener {
   template <class... Arguments>
   void call(const pybind11::object& function, const Arguments&... arguments);
 
+  void called(CallMail&& mail);
+  void asked(const HookMail& mail);
   void administered(AdminAnswerMail&& mail);
 
   Port& port_;
   const Config& config_;
   SystemClock clock_;
-  pybind11::object answered_, refused_, joined_, not_joined_, restarted_, missed_, publish_failed_;
+  Callers callers_;
+  pybind11::object answered_, refused_, joined_, not_joined_, restarted_, missed_, publish_failed_,
+      call_, hook_;
   std::vector<Subscriber> subscribers_;  // by the index of their id
   std::vector<std::uint32_t> full_;      // those with a batch
   std::optional<pybind11::error_already_set> leaves_;

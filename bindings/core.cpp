@@ -75,11 +75,11 @@ std::string Core::start(const pybind11::object& owner) {
     const pybind11::gil_scoped_release released;
     const SignalsBlocked blocked;
     log::configure(config_.log.level, config_.log.format);
-    auto engine = Engine::start(config_);
+    auto engine = Engine::start(config_, handlers_);
     if (!engine) throw Refused(engine.error());
     engine_ = std::move(*engine);
   }
-  set_bridge(std::make_unique<Bridge>(engine_->port(0), config_, owner));
+  set_bridge(std::make_unique<Bridge>(engine_->port(0), config_, handlers_, owner));
   return engine_->address();
 }
 

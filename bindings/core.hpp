@@ -28,10 +28,11 @@ class Core final {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
+  // What clients may ask of the application; before start(), for as long as this lives.
+  [[nodiscard]] Handlers& handlers() { return handlers_; }
   // Returns where it listens, as HOST:PORT. `owner`: see Bridge.
   std::string start(const pybind11::object& owner);
-  // Where it was told to listen.
-  [[nodiscard]] const std::string& listen() const { return config_.listen.address; }
+  [[nodiscard]] const Config& config() const { return config_; }
   [[nodiscard]] bool running() const { return engine_ != nullptr; }
   // Between start and release; throws Refused otherwise.
   [[nodiscard]] Bridge& bridge() const;
@@ -54,6 +55,7 @@ class Core final {
   void set_bridge(std::unique_ptr<Bridge> bridge);
 
   Config config_;
+  Handlers handlers_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Bridge> bridge_;
   pybind11::object door_;  // a capsule of a Bridge*

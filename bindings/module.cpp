@@ -1,4 +1,5 @@
 // The module ringcast._core: conversion only. Its types are in python/ringcast/_core.pyi.
+#include <fmt/format.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -41,10 +42,18 @@ std::uint64_t subscribe(Core& core, std::string_view room, const std::optional<A
   return value_of(core.bridge().subscribe(room, std::move(from), std::move(sink)));
 }
 
+// As the server API: an entry at least, limits.page_max at most.
+void check_page(const Core& core, std::uint32_t limit) {
+  const std::uint32_t max = core.config().limits.page_max;
+  if (limit >= 1 && limit <= max) return;
+  throw Refused(Error{Errc::validation,
+                      fmt::format("limit: is {}, expected 1 to {} (limits.page_max)", limit, max)});
+}
+
 void viewers(Core& core, std::uint64_t tag, std::string_view room, std::string_view after,
              std::uint32_t limit) {
-  if (const auto asked = core.bridge().list_viewers(room, after, limit, tag); !asked)
-    throw Refused(asked.error());
+  check_page(core, limit);
+  checked(core.bridge().list_viewers(room, after, limit, tag));
 }
 
 void administer(Core& core, std::uint64_t tag, AdminAsk ask) {
@@ -54,6 +63,7 @@ void administer(Core& core, std::uint64_t tag, AdminAsk ask) {
 void history(Core& core, std::uint64_t tag, std::string room, std::optional<At> after,
              std::uint32_t limit) {
   checked(check_room(room));
+  check_page(core, limit);
   HistoryAsk ask{std::move(room), std::nullopt, limit};
   if (after) ask.after = Position{std::move(after->first), after->second};
   administer(core, tag, std::move(ask));
@@ -61,12 +71,41 @@ void history(Core& core, std::uint64_t tag, std::string room, std::optional<At> 
 
 void rooms(Core& core, std::uint64_t tag, std::string prefix, std::string after,
            std::uint32_t limit) {
+  check_page(core, limit);
   administer(core, tag, RoomsAsk{std::move(prefix), std::move(after), limit});
 }
 
 void kick(Core& core, std::uint64_t tag, std::string user, std::string room) {
   if (!room.empty()) checked(check_room(room));
   administer(core, tag, KickAsk{std::move(user), std::move(room)});
+}
+
+std::uint32_t add_call(Core& core, std::string_view event, const py::object& rate,
+                       const py::object& user_rate) {
+  return value_of(core.handlers().add_call(event, rate_of(rate), rate_of(user_rate))).value;
+}
+
+std::uint32_t add_authorize(Core& core, std::string_view pattern) {
+  return value_of(core.handlers().add_authorize(pattern)).value;
+}
+
+std::uint32_t add_hook(Core& core, std::string_view kind) {
+  for (const HookKind each : {HookKind::session_token, HookKind::connect, HookKind::disconnect})
+    if (hook_name(each) == kind) return value_of(core.handlers().add_hook(each)).value;
+  throw Refused(Error{Errc::validation, "kind: there is no such hook"});
+}
+
+void answer(Core& core, std::uint64_t number, const py::object& data, std::string_view code,
+            std::string message, const py::object& fields) {
+  core.bridge().callers().answer(number, result_of(data, code, std::move(message), fields));
+}
+
+void decide(Core& core, std::uint64_t number, const py::object& identity, std::string_view code,
+            std::string message) {
+  auto verdict = verdict_of(identity, code, std::move(message));
+  // A no is an answer; an Identity that can not be is a mistake of the application.
+  if (code.empty() && !verdict) throw Refused(verdict.error());
+  core.bridge().callers().decide(number, std::move(verdict));
 }
 
 }  // namespace
@@ -79,11 +118,13 @@ PYBIND11_MODULE(_core, module) {
   using namespace ringcast::bindings;
   module.attr("__version__") = RINGCAST_VERSION;
   make_refused(module);
+  make_rooms_type(module);
   py::class_<Core>(module, "Core")
       .def(py::init<std::vector<std::string>, const std::string&>(), py::arg("settings"),
            py::arg("file") = "")
       .def("start", &Core::start, py::arg("owner"))
-      .def_property_readonly("listen", &Core::listen)
+      .def_property_readonly("listen",
+                             [](const Core& core) { return core.config().listen.address; })
       .def_property_readonly("running", &Core::running)
       .def("fd", [](const Core& core) { return core.bridge().fd(); })
       .def("drain", &drain, py::arg("messages"), py::arg("seconds"))
@@ -97,6 +138,13 @@ PYBIND11_MODULE(_core, module) {
       .def("history", &history, py::arg("tag"), py::arg("room"), py::arg("after"), py::arg("limit"))
       .def("rooms", &rooms, py::arg("tag"), py::arg("prefix"), py::arg("after"), py::arg("limit"))
       .def("kick", &kick, py::arg("tag"), py::arg("user"), py::arg("room"))
+      .def("add_call", &add_call, py::arg("event"), py::arg("rate"), py::arg("user_rate"))
+      .def("add_authorize", &add_authorize, py::arg("pattern"))
+      .def("add_hook", &add_hook, py::arg("kind"))
+      .def("answer", &answer, py::arg("number"), py::arg("data"), py::arg("code"),
+           py::arg("message"), py::arg("fields"))
+      .def("decide", &decide, py::arg("number"), py::arg("identity"), py::arg("code"),
+           py::arg("message"))
       .def("request_stop", &Core::request_stop, py::arg("restart"))
       .def("join", &Core::join)
       .def("release", &Core::release)

@@ -1,6 +1,6 @@
 """The engine's C++, converted and nothing more: private to this package."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import final
 
 from ._messages import Message as _Message
@@ -11,6 +11,12 @@ class Refused(Exception):  # noqa: N818
     """args: the code of an error, its text, and what each field has wrong or None."""
 
     args: tuple[str, str, dict[str, str] | None]
+
+@final
+class Rooms:
+    def __contains__(self, room: str) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
 
 @final
 class Core:
@@ -32,6 +38,23 @@ class Core:
         sink: Callable[[list[_Message], int], None],
     ) -> int: ...
     def unsubscribe(self, id: int) -> None: ...
+    def add_call(
+        self,
+        event: str,
+        rate: tuple[int, float, str] | None,
+        user_rate: tuple[int, float, str] | None,
+    ) -> int: ...
+    def add_authorize(self, pattern: str) -> int: ...
+    def add_hook(self, kind: str) -> int: ...
+    def answer(
+        self,
+        number: int,
+        data: bytes | None,
+        code: str,
+        message: str,
+        fields: dict[str, str] | None,
+    ) -> None: ...
+    def decide(self, number: int, identity: object, code: str, message: str) -> None: ...
     def history(self, tag: int, room: str, after: tuple[str, int] | None, limit: int) -> None: ...
     def rooms(self, tag: int, prefix: str, after: str, limit: int) -> None: ...
     def kick(self, tag: int, user: str, room: str) -> None: ...

@@ -9,10 +9,13 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
+from ._context import Context
 from ._core import Core, Refused
+from ._dispatch import Answer, Dispatcher
 from ._errors import (
     EngineClosed,
     ForkedEngineError,
@@ -23,6 +26,8 @@ from ._errors import (
     WrongLoop,
     error_of,
 )
+from ._handlers import Handler, Handlers
+from ._hooks import Hook, Verdict, asked, pattern_of
 from ._messages import (
     Gap,
     GapReason,
@@ -74,18 +79,24 @@ class EmbeddedBackend:
     fair. What it misses because it was too slow it gets from history, or as a Gap.
     """
 
-    def __init__(self, settings: list[str], config: str) -> None:
+    def __init__(
+        self, settings: list[str], config: str, handlers: Handlers, threads_max: int
+    ) -> None:
         self._settings = settings
         self._config = config
+        self._handlers = handlers
+        self._threads_max = threads_max
         self._core: Core | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+        self._dispatcher: Dispatcher | None = None
         self._send: Callable[..., bool] | None = None
         self._tag = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()  # for room in a queue
         self._retry: asyncio.TimerHandle | None = None
         self._subscriptions: dict[int, _Feed] = {}
+        self._deciding: set[asyncio.Task[Verdict]] = set()
         self._flush_due = False
         self._error: RingcastError | None = NotStarted()
         self.forked = False
@@ -99,6 +110,7 @@ class EmbeddedBackend:
         _watch_process()
         try:
             core = Core(self._settings, self._config)
+            self._add_rows(core)
         except Refused as refused:
             raise _error_of(refused) from None
         # Not on the loop: a port that is about to be free is waited for.
@@ -119,9 +131,21 @@ class EmbeddedBackend:
         self._loop = loop
         self._thread = threading.get_ident()
         self._send = core.send
+        self._dispatcher = Dispatcher(loop, self._handlers, self._threads_max)
         self._error = None
         loop.add_reader(core.fd(), self._turn)
         self._turn()
+
+    def _add_rows(self, core: Core) -> None:
+        """What the engine asks of this application, by the places in its table."""
+        self._calls: dict[int, Handler] = {}
+        self._hooks: dict[int, Hook] = {}
+        for handler in self._handlers.calls.values():
+            self._calls[core.add_call(handler.event, handler.rate, handler.user_rate)] = handler
+        for hook in self._handlers.rooms:
+            self._hooks[core.add_authorize(pattern_of(hook.pattern))] = hook
+        for kind, hook in self._handlers.hooks.items():
+            self._hooks[core.add_hook(kind)] = hook
 
     async def close(self, deadline: float) -> None:
         core, loop = self._core, self._loop
@@ -130,6 +154,10 @@ class EmbeddedBackend:
         self._check_loop()
         for feed in list(self._subscriptions.values()):
             feed.subscription.finish()
+        for task in list(self._deciding):
+            task.cancel()
+        if self._dispatcher is not None:
+            await self._dispatcher.close(loop.time() + deadline)
         core.request_stop(True)
         self._error = EngineClosed()
         # Answers are still taken while connections end.
@@ -429,6 +457,75 @@ class EmbeddedBackend:
                 text,
                 self.failed_publishes,
             )
+
+    def _call(
+        self,
+        number: int,
+        index: int,
+        user: str,
+        connection: bytes,
+        rooms: AbstractSet[str],
+        data: bytes,
+        key: str | None,
+        correlation_id: bytes,
+        time: int,
+    ) -> None:
+        handler = self._calls[index]
+        context = Context(handler.event, user, connection, rooms, correlation_id, key, time)
+        answer = cast(Answer, functools.partial(self._answer, number))
+        cast(Dispatcher, self._dispatcher).call(handler, context, data, answer)
+
+    def _answer(
+        self,
+        number: int,
+        data: bytes | None,
+        code: str = "",
+        message: str = "",
+        fields: dict[str, str] | None = None,
+    ) -> None:
+        core = self._core
+        if core is not None and core.running:
+            core.answer(number, data, code, message, fields)
+            self._flush_soon()
+
+    def _hook(
+        self,
+        number: int,
+        index: int,
+        kind: str,
+        user: str,
+        connection: bytes,
+        subject: str,
+        correlation_id: bytes,
+    ) -> None:
+        context = Context(kind, user, connection, correlation_id=correlation_id)
+        said = asked(self._hooks[index], context, subject, kind == "session_token")
+        if isinstance(said, tuple):
+            self._decide(number, cast(Verdict, said))
+            return
+        task = cast(asyncio.AbstractEventLoop, self._loop).create_task(
+            cast(Coroutine[Any, Any, Verdict], said)
+        )
+        self._deciding.add(task)
+        task.add_done_callback(lambda task: self._decided(number, task))
+
+    def _decided(self, number: int, task: "asyncio.Task[Verdict]") -> None:
+        self._deciding.discard(task)
+        if task.cancelled() or task.exception() is not None:
+            self._decide(number, (None, "UNAVAILABLE", "the application stops"))
+        else:
+            self._decide(number, task.result())
+
+    def _decide(self, number: int, verdict: Verdict) -> None:
+        core = self._core
+        if number == 0 or core is None or not core.running:
+            return
+        try:
+            core.decide(number, *verdict)
+        except Refused as refused:
+            log.error("a hook's Identity is refused: %s", refused.args[1])
+            core.decide(number, None, "INTERNAL_ERROR", "the application failed")
+        self._flush_soon()
 
     def _joined(self, id: int, epoch: str | None, offset: int, recovered: bool | None) -> None:
         feed = self._subscriptions.get(id)

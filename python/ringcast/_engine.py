@@ -1,22 +1,28 @@
 """The engine's face: the same over an engine in this process and over a running ringcastd."""
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from ._auth import JWT
 from ._backend import Backend
-from ._errors import EngineClosed, NotStarted, RingcastError
+from ._context import Context
+from ._errors import EngineClosed, NotStarted, RingcastError, ValidationError
+from ._handlers import QUEUE_MAX, RUNNING_MAX, Handler, Handlers, Overflow, Rate
+from ._hooks import Hook
 from ._messages import History, Position, PresencePage, Publication, Published, RoomInfo
 from ._payload import encode
 from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
 
 __all__ = ["Engine"]
 
+Function = TypeVar("Function", bound=Callable[..., object])
 App = TypeVar("App")
 EVENT = "message"
 DEADLINE = 10.0
+THREADS_MAX = 8
 
 
 class Engine:
@@ -42,7 +48,9 @@ class Engine:
         config: str | None = None,
         settings: Mapping[str, object] | None = None,
         deadline: float = DEADLINE,
+        threads_max: int = THREADS_MAX,
     ) -> None:
+        self._handlers = Handlers()
         self._deadline = deadline
         self._backend: Backend | None = None
         self._ended = False
@@ -64,15 +72,17 @@ class Engine:
         def embedded() -> Backend:
             from ._embedded import EmbeddedBackend
 
-            return EmbeddedBackend(texts, config or "")
+            return EmbeddedBackend(texts, config or "", self._handlers, threads_max)
 
         self._make: Callable[[], Backend] = embedded
+        self._attached = False
 
     @classmethod
     def attach(
         cls, url: str, *, api_key: str | None = None, deadline: float = DEADLINE
     ) -> "Engine":
-        """The same on a running ringcastd: `unix:/path` or `http://host:port`."""
+        """The same on a running ringcastd: `unix:/path` or `http://host:port`. Handlers and hooks
+        belong to the process that has the engine, so they are refused here."""
         engine = cls(deadline=deadline)
 
         def attached() -> Backend:
@@ -81,6 +91,7 @@ class Engine:
             return AttachedBackend(url, api_key=api_key)
 
         engine._make = attached
+        engine._attached = True
         return engine
 
     # ---- life ----
@@ -243,6 +254,108 @@ class Engine:
     async def kick(self, user: str, room: str | None = None) -> int:
         """Ends all connections of a user, or his subscriptions to one room. How many."""
         return await self._running().kick(user, room)
+
+    # ---- what the application answers ----
+
+    def on(
+        self,
+        event: str,
+        *,
+        order: str | Callable[[Context, Any], str] | None = None,
+        thread: bool = False,
+        queue_max: int = QUEUE_MAX,
+        running_max: int = RUNNING_MAX,
+        overflow: Overflow = "reject",
+        rate: Rate | None = None,
+        user_rate: Rate | None = None,
+    ) -> Callable[[Function], Function]:
+        """The function answers calls of this event: `{"type":"call","event":…,"data":…}`.
+
+        It takes the payload, decoded as its annotation says, and, if it wants one, a Context. What
+        it returns is the answer. `def` runs on the loop, so it must not wait; with thread=True in
+        a pool; `async def` may wait. order="chat:{chat_id}": calls with the same key run one after
+        the other. Of one handler running_max run and queue_max wait; then overflow="reject"
+        refuses the call, "drop_oldest" the one that waits longest, as UNAVAILABLE.
+        """
+        self._check_registrable()
+        if event in self._handlers.calls:
+            raise ValidationError.of({"event": f"{event!r} has a handler already"})
+
+        def register(function: Function) -> Function:
+            self._handlers.calls[event] = Handler(
+                event,
+                function,
+                order=order,
+                thread=thread,
+                queue_max=queue_max,
+                running_max=running_max,
+                overflow=overflow,
+                rate=rate,
+                user_rate=user_rate,
+            )
+            return function
+
+        return register
+
+    def authorize(self, pattern: str) -> Callable[[Function], Function]:
+        """The function judges who may subscribe to rooms of the pattern, `chat:{chat_id}`: True,
+        False, or Reject. It takes the names in braces and, if it wants one, a Context. The answer
+        is kept for a while for each user and room (app.verdict_ttl_s)."""
+        self._check_registrable()
+
+        def register(function: Function) -> Function:
+            self._handlers.rooms.append(Hook(function, pattern))
+            return function
+
+        return register
+
+    def session_token(self, function: Function) -> Function:
+        """The function says whose a bearer token is that is no JWT: an Identity, or None to refuse.
+        It takes `token`."""
+        return self._hook("session_token", Hook(function, subject="token"), function)
+
+    def on_connect(self, function: Function) -> Function:
+        """Asked before a connection is told that it is connected: True, False, Reject, or another
+        Identity for it."""
+        return self._hook("connect", Hook(function), function)
+
+    def on_disconnect(self, function: Function) -> Function:
+        """Told when a connection has ended; may take `reason`."""
+        return self._hook("disconnect", Hook(function, subject="reason"), function)
+
+    def exception_handler(self, kind: type[BaseException]) -> Callable[[Function], Function]:
+        """The function makes a Reject of an exception of this class that a handler has raised. It
+        takes the exception, or a Context and the exception."""
+        self._check_registrable()
+
+        def register(function: Function) -> Function:
+            if len(inspect.signature(function).parameters) > 1:
+                self._handlers.exceptions[kind] = cast(Any, function)
+            else:
+                self._handlers.exceptions[kind] = lambda _, error: cast(
+                    BaseException, function(error)
+                )
+            return function
+
+        return register
+
+    def _hook(self, kind: Any, hook: Hook, function: Function) -> Function:
+        self._check_registrable()
+        if kind in self._handlers.hooks:
+            raise ValidationError.of({kind: "has a function already"})
+        self._handlers.hooks[kind] = hook
+        return function
+
+    def _check_registrable(self) -> None:
+        if self._attached:
+            raise RingcastError(
+                "handlers and hooks belong to the process that has the engine: use"
+                " Engine(listen=...) there, or answer HTTP in this one"
+            )
+        if self._backend is not None:
+            raise RingcastError(
+                "the engine runs: register handlers before it starts, where your module is imported"
+            )
 
 
 def _is_forked(backend: Backend) -> bool:
