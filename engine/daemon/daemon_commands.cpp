@@ -93,7 +93,8 @@ void add_daemon_commands(CLI::App& app, Chosen& chosen) {
   command = add_command(
       app, "check-config", "say everything that is wrong with a configuration, or `ok`",
       "The same checks as `serve`, with the same environment; nothing is started.\n"
-      "Each complaint has file, line, column, what was found and what is expected.\n\n"
+      "Each complaint has file, line, column, what was found and what is expected. The schemas\n"
+      "of outbox.schemas are read too: file, line, column, event type and member.\n\n"
       "Example: ringcastd check-config /etc/ringcast.toml && systemctl restart ringcast");
   command->add_option("FILE", start.config_file, "a TOML file")->required();
   command->callback([&] { chosen.run = [&start] { return check_config_file(start); }; });

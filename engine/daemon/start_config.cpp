@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/check.hpp"
+#include "store/event_schemas.hpp"
 #include "wiring.hpp"
 
 namespace ringcast {
@@ -97,6 +98,8 @@ Result<LoadedConfig> load_for_serve(const StartOptions& options) {
     const std::size_t colon = detail.find(": ");
     add_with_origin(loaded, {detail.substr(0, colon), detail.substr(colon + 2)});
   }
+  for (std::string& problem : EventSchemas::problems_in(loaded.config.outbox))
+    add_with_origin(loaded, {"outbox.schemas", std::move(problem)});
   return loaded;
 }
 

@@ -19,6 +19,7 @@
 
 #include "message/json.hpp"
 #include "message/names.hpp"
+#include "store/schema_mistake.hpp"
 
 namespace ringcast {
 
@@ -62,33 +63,43 @@ bool has_keyword(const Json& node, std::initializer_list<const char*> keywords) 
   return false;
 }
 
-// A reference that leaves the file, or "".
-std::string outer_reference(const Json& node) {
-  if (node.is_structured())
-    for (const auto& [name, value] : node.items()) {
-      if (name == "$ref" && value.is_string() && !value.get<std::string>().starts_with('#'))
-        return value;
-      if (auto found = outer_reference(value); !found.empty()) return found;
-    }
+// The error begins with LINE:COLUMN, and names the member.
+Error at_place(std::string_view text, std::string_view type, const SchemaMistake& mistake) {
+  std::string path;
+  for (const std::string& step : mistake.path) path += (path.empty() ? "" : ".") + step;
+  return {Errc::validation,
+          fmt::format("{}: {}: {}{}{}", place_in(text, offset_of(text, mistake.path)), type, path,
+                      path.empty() ? "" : ": ", mistake.what)};
+}
+
+Result<void> parse(std::string_view text, std::string_view type, Json& document) {
+  const auto said = [&](std::size_t offset, std::string_view what) {
+    return Error{Errc::validation, fmt::format("{}: {}: {}", place_in(text, offset), type, what)};
+  };
+  try {  // of the two readers this one says where
+    document = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    return said(error.byte == 0 ? 0 : error.byte - 1, "schema: is not JSON");
+  } catch (const std::exception&) {
+    return said(0, "schema: is not JSON");
+  }
+  if (auto checked = check_json(text, JsonShape::object, "schema"); !checked)
+    return said(0, checked.error().detail);
   return {};
 }
 
-Result<Compiled> compile(std::string_view text) {
-  if (auto checked = check_json(text, JsonShape::object, "schema"); !checked)
-    return checked.error();
-  const Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) return {Errc::validation, "is not JSON"};
-  if (const std::string to = outer_reference(document); !to.empty())
-    return {Errc::validation,
-            fmt::format("$ref: found {}, expected a reference into this file (#/...)", to)};
+Result<Compiled> compile(std::string_view text, std::string_view type) {
+  Json document;
+  if (auto parsed = parse(text, type, document); !parsed) return parsed.error();
+  if (const auto mistake = mistake_in_references_and_patterns(document))
+    return at_place(text, type, *mistake);
   Compiled out{std::make_unique<valijson::Schema>(),
                has_keyword(document, {"pattern", "patternProperties", "format"})};
   try {  // the library's way of saying that it is no JSON Schema
     valijson::SchemaParser().populateSchema(Adapter(document), *out.schema);
-    // A regular expression is compiled when it is first used: better now than with the first row.
     valijson::Validator().validate(*out.schema, Adapter(Json::object()), nullptr);
   } catch (const std::exception& error) {
-    return {Errc::validation, fmt::format("is not a JSON Schema: {}", error.what())};
+    return at_place(text, type, mistake_in_schema(document, error.what()));
   }
   return out;
 }
@@ -141,7 +152,6 @@ struct EventSchemas::Parts {
   std::map<std::string, Compiled, std::less<>> by_type;
   UnknownEvents unknown = UnknownEvents::allow;
   std::size_t text_bytes_max = 0;
-  std::string folder;
   valijson::Validator validator;  // keeps compiled regular expressions
 };
 
@@ -151,38 +161,57 @@ EventSchemas& EventSchemas::operator=(EventSchemas&&) noexcept = default;
 EventSchemas::~EventSchemas() = default;
 
 Result<EventSchemas> EventSchemas::load(const OutboxConfig& config) {
+  std::vector<std::string> problems;
+  auto parts = read(config, problems);
+  if (problems.empty()) return EventSchemas(std::move(parts));
+  return {Errc::validation, fmt::format("outbox.schemas: {}", problems.front())};
+}
+
+std::vector<std::string> EventSchemas::problems_in(const OutboxConfig& config) {
+  std::vector<std::string> problems;
+  read(config, problems);
+  return problems;
+}
+
+std::unique_ptr<EventSchemas::Parts> EventSchemas::read(const OutboxConfig& config,
+                                                        std::vector<std::string>& problems) {
   auto parts = std::make_unique<Parts>();
   parts->unknown = config.unknown_events;
   parts->text_bytes_max = config.schema_text_bytes_max;
-  parts->folder = config.schemas;
-  if (config.schemas.empty()) return EventSchemas(std::move(parts));
+  if (config.schemas.empty()) return parts;
   std::error_code error;
   std::vector<fs::path> files;
   for (fs::directory_iterator at(config.schemas, error), end; !error && at != end;
        at.increment(error))
     if (at->path().extension() == kExtension) files.push_back(at->path());
-  if (error)
-    return {Errc::validation,
-            fmt::format("outbox.schemas: {}: {}", config.schemas, error.message())};
-  if (files.size() > kSchemasMax)
-    return {Errc::validation, fmt::format("outbox.schemas: {} has {} schemas, the most are {}",
-                                          config.schemas, files.size(), kSchemasMax)};
+  if (error) problems.push_back(fmt::format("{}: {}", config.schemas, error.message()));
+  if (files.size() > kSchemasMax) {
+    problems.push_back(fmt::format("{} has {} schemas, the most are {}", config.schemas,
+                                   files.size(), kSchemasMax));
+    return parts;
+  }
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     const std::string type = file.stem().string();
-    const auto say = [&](const Error& why) {
-      return Error{Errc::validation,
-                   fmt::format("outbox.schemas: {}: {}", file.string(), why.detail)};
+    const auto say = [&](std::string_view between, const Error& why) {
+      problems.push_back(fmt::format("{}{}{}", file.string(), between, why.detail));
     };
-    if (auto named = check_event_type(type, "the name before .json"); !named)
-      return say(named.error());
+    if (auto named = check_event_type(type, "the name before .json"); !named) {
+      say(": ", named.error());
+      continue;
+    }
     auto text = read_file(file);
-    if (!text) return say(text.error());
-    auto compiled = compile(*text);
-    if (!compiled) return say(compiled.error());
-    parts->by_type.emplace(type, std::move(compiled).value());
+    if (!text) {
+      say(": ", text.error());
+      continue;
+    }
+    auto compiled = compile(*text, type);
+    if (compiled)
+      parts->by_type.emplace(type, std::move(compiled).value());
+    else
+      say(":", compiled.error());  // which begins with the place
   }
-  return EventSchemas(std::move(parts));
+  return parts;
 }
 
 Result<void> EventSchemas::check(std::string_view event_type, std::string_view payload) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "config/config.hpp"
@@ -22,8 +23,10 @@ class EventSchemas final {
   static constexpr std::size_t kSchemasMax = 1'024;
   static constexpr std::size_t kSchemaBytesMax = std::size_t{1} << 20;
 
-  // No folder named: no type has a schema. The error names the file and what is wrong in it.
+  // No folder named: no type has a schema. The error is the first of problems_in().
   static Result<EventSchemas> load(const OutboxConfig& config);
+  // All that is wrong in the folder, as FILE:LINE:COLUMN: EVENT TYPE: member: what.
+  static std::vector<std::string> problems_in(const OutboxConfig& config);
   EventSchemas(EventSchemas&&) noexcept;
   EventSchemas& operator=(EventSchemas&&) noexcept;
   ~EventSchemas();
@@ -40,6 +43,8 @@ class EventSchemas final {
  private:
   struct Parts;
   explicit EventSchemas(std::unique_ptr<Parts> parts);
+  static std::unique_ptr<Parts> read(const OutboxConfig& config,
+                                     std::vector<std::string>& problems);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -74,6 +74,27 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines(run, write):
     assert lines[-1].startswith("8 problems; ")
 
 
+@pytest.mark.parametrize("command", [("check-config",), ("serve", "--config")],
+                         ids=["check-config", "serve"])
+def test_schemas_are_read_and_each_mistake_is_told_with_its_place(run, write, tmp_path, command):
+    folder = tmp_path / "schemas"
+    folder.mkdir()
+    (folder / "a.b.c.json").write_text('{\n "properties": {"n": {"type": "numbr"}}\n}')
+    (folder / "d.e.f.json").write_text('{"type": "object",\n')
+    (folder / "good.json").write_text('{"type": "object"}')
+    done = run(*command, write(f'[outbox]\nschemas = "{folder}"\n'))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, second, count = done.stderr.splitlines()
+    assert first.startswith(f"ringcast.toml:2:11: outbox.schemas: {folder}/a.b.c.json:2:31: a.b.c: "
+                            "properties.n.type: is not a JSON Schema: ")
+    assert second.startswith(f"ringcast.toml:2:11: outbox.schemas: {folder}/d.e.f.json:2:1: d.e.f: ")
+    assert count.startswith("2 problems; ")
+    (folder / "a.b.c.json").unlink()
+    (folder / "d.e.f.json").unlink()
+    if command == ("check-config",):
+        assert run(*command, "ringcast.toml").stdout == "ok\n"
+
+
 def test_good_file_is_ok(run, write):
     done = run("check-config", write(f'[auth]\nhs256_secret = "{SECRET}"\n'
                                      '[listen]\naddress = "0.0.0.0:8800"\n'))

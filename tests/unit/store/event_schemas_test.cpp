@@ -103,6 +103,33 @@ TEST_F(EventSchemasTest, ReferencesStayInsideTheFile) {
   EXPECT_THAT(refused(), AllOf(HasSubstr("c.d.json"), HasSubstr("$ref")));
 }
 
+TEST_F(EventSchemasTest, AMistakeIsToldWithItsPlaceAndItsMember) {
+  const struct {
+    const char* text;
+    const char* says;
+  } rows[] = {
+      {"{\n \"type\": \"object\",\n \"x\" 1\n}", ":3:6: a.b: schema: is not JSON"},
+      {"{\n  \"properties\": {\n    \"a\": {\"type\": \"objekt\"}}}",
+       ":3:19: a.b: properties.a.type: is not a JSON Schema: "},
+      {"{\"allOf\": [{}, {\"items\": {\n\"maxLength\": \"x\"}}]}",
+       ":2:14: a.b: allOf.1.items.maxLength: is not a JSON Schema: "},
+      {"{\"properties\": {\"say \\\"x\\\"\": {}, \"a\": {\"$ref\": \"#/definitions/none\"}}}",
+       ":1:48: a.b: properties.a.$ref: found #/definitions/none, which is not in this file"},
+      {"{\"properties\":\n{\"a\": {\"pattern\": \"[\"}}}",
+       ":2:19: a.b: properties.a.pattern: is not a JSON Schema: no regular expression"},
+      {"{\"enum\": [{\"pattern\": \"[\"}], \"minimum\": {}}", ":1:41: a.b: minimum: "},
+      {"[]", ":1:1: a.b: schema: "},
+  };
+  for (const auto& [text, says] : rows) {
+    write("a.b.json", text);
+    EXPECT_THAT(refused(), HasSubstr("a.b.json" + std::string(says))) << text;
+  }
+  write("c.d.json", "{");
+  write("good.json", R"({"definitions":{"x":{"type":"string"}},"$ref":"#/definitions/x"})");
+  EXPECT_THAT(EventSchemas::problems_in(config_),
+              testing::ElementsAre(HasSubstr("a.b.json:1:1: a.b"), HasSubstr("c.d.json:1:")));
+}
+
 TEST_F(EventSchemasTest, WhatIsNoSchemaIsRefusedWithItsFile) {
   struct Row {
     const char* name;
