@@ -133,6 +133,8 @@ void count_source(SourceMetrics& metrics, const SourceStatus& status) {
     metrics.rows_failed[i].advance_to(status.rows_failed[i]);
   metrics.window_rows.set(status.window_rows);
   metrics.dead_letters.set(status.trouble.dead);
+  metrics.held_rows.set(status.trouble.held);
+  metrics.held_aggregates.set(status.trouble.holds);
   metrics.oldest_transaction_ms.set(
       static_cast<std::uint64_t>(status.trouble.oldest_transaction.count()));
   metrics.events.advance_to(status.events);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kChannel = "ringcast_outbox";
 constexpr Timeouts kTimeouts{.connect = Millis{3'000}, .statement = Millis{3'000}};
-constexpr Millis kBackoffMin{50};
+constexpr Millis kReconnectFirst{50};
 // Two windows in a row are a burst, more are load: then polling is cheaper for the writers.
 constexpr int kBusyLooks = 8;
 
@@ -32,7 +32,10 @@ std::string random_node() {
 }
 
 Listener::Listener(std::string url, const Pace& pace, std::string node)
-    : url_(std::move(url)), pace_(pace), node_(std::move(node)) {}
+    : url_(std::move(url)),
+      pace_(pace),
+      node_(std::move(node)),
+      backoff_({kReconnectFirst, pace.reconnect_max}, random_seed()) {}
 
 Listener::~Listener() {
   if (!connection_) return;
@@ -81,12 +84,11 @@ void Listener::drop(Instant now, std::string_view why) {
         "outbox: no notification arrives ({}); polling instead. Behind a pooler of transactions "
         "none ever does: name the server itself, or a pool of sessions, in store.url",
         why);
-    backoff_ = pace_.retry_unheard;
+    connect_at_ = now + pace_.retry_unheard;
   } else {
     log::warning("outbox: the listening connection is lost ({})", why);
-    backoff_ = std::clamp(backoff_ * 2, kBackoffMin, pace_.reconnect_max);
+    connect_at_ = now + backoff_.next();
   }
-  connect_at_ = now + backoff_;
 }
 
 void Listener::suspect() {
@@ -132,7 +134,7 @@ void Listener::hear() {
   if (!heard) return drop(SystemClock{}.now(), heard.error().detail);
   for (const Notification& notification : *heard) {
     heard_ = true;
-    backoff_ = Millis{0};
+    backoff_.succeeded();
     if (notification.channel == kChannel) {
       look_now_ = true;
     } else {

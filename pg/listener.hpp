@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "pg/connection.hpp"
 #include "pg/snapshot.hpp"
+#include "store/backoff.hpp"
 
 namespace ringcast::pg {
 
@@ -74,7 +75,7 @@ class Listener final {
   std::string node_;
   std::optional<Connection> connection_;
   Instant connect_at_{};
-  Millis backoff_{0};
+  Backoff backoff_;
   bool heard_ = false;  // anything, on this connection
   Instant beat_at_{};
   std::optional<Instant> beat_until_;  // when the beat that was sent must have been heard

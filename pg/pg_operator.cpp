@@ -62,6 +62,9 @@ t as (select pid, application_name,
 select (select epoch from ringcast.meta),
        (select delivered from ringcast.progress where source = 'outbox'), pending.rows, pending.age,
        (select count(*) from ringcast.failed where source = 'outbox' and state = 2),
+       (select count(*) from ringcast.failed where source = 'outbox' and state = 1),
+       (select count(*) from ringcast.failed
+        where source = 'outbox' and state = 2 and hold_at is not null and released is null),
        l.no, l.n, l.age, t.pid, t.application_name, t.age
 from pending left join l on true left join t on true)sql";
 
@@ -146,11 +149,14 @@ Result<OutboxOverview> PgOperator::overview() {
   out.pending = static_cast<std::uint64_t>(rows->number(0, 2));
   if (!rows->null(0, 3)) out.pending_seconds = std::max(0.0, rows->real(0, 3));
   out.dead = static_cast<std::uint64_t>(rows->number(0, 4));
-  if (!rows->null(0, 5))
-    out.last_window = {rows->number(0, 5), static_cast<std::uint64_t>(rows->number(0, 6)),
-                       rows->real(0, 7)};
-  if (!rows->null(0, 8))
-    out.oldest_transaction = {rows->number(0, 8), std::string(rows->text(0, 9)), rows->real(0, 10)};
+  out.held = static_cast<std::uint64_t>(rows->number(0, 5));
+  out.holds = static_cast<std::uint64_t>(rows->number(0, 6));
+  if (!rows->null(0, 7))
+    out.last_window = {rows->number(0, 7), static_cast<std::uint64_t>(rows->number(0, 8)),
+                       rows->real(0, 9)};
+  if (!rows->null(0, 10))
+    out.oldest_transaction = {rows->number(0, 10), std::string(rows->text(0, 11)),
+                              rows->real(0, 12)};
   if (auto added = add_daemons(out); !added) return added.error();
   return out;
 }
@@ -168,7 +174,8 @@ Result<void> PgOperator::add_daemons(OutboxOverview& out) {
 Result<std::vector<DeadLetter>> PgOperator::list(const DeadLetterFilter& filter) {
   auto rows = connection_.query(
       fmt::format(kLetter, "null::text",
-                  "f.id > $1::bigint and ($2::boolean or f.state = 2) and f.state >= 2"
+                  "f.id > $1::bigint and ($2::boolean or f.state = 2"
+                  " or $7::boolean and f.state = 1)"
                   " and ($3 = '' or o.event_type = $3) and ($4 = '' or o.tenant_id = $4)"
                   " and ($5 = '' or f.last_at < nullif($5, '')::timestamptz)"
                   " order by f.id limit $6::bigint"),
@@ -178,7 +185,8 @@ Result<std::vector<DeadLetter>> PgOperator::list(const DeadLetterFilter& filter)
           .add(filter.event_type)
           .add(filter.tenant_id)
           .add(filter.before)
-          .add(filter.limit));
+          .add(filter.limit)
+          .add(std::string_view(filter.held ? "true" : "false")));
   if (!rows) return explained(rows.error());
   std::vector<DeadLetter> letters;
   for (std::size_t i = 0; i < rows->size(); ++i) letters.push_back(letter_of(*rows, i));
@@ -197,15 +205,7 @@ Result<DeadLetter> PgOperator::show(std::int64_t id) {
 Error PgOperator::why_not(std::int64_t id) {
   auto letter = show(id);
   if (!letter) return letter.error();
-  switch (letter->state) {
-    case DeadLetter::State::redriven:
-      return {Errc::conflict, fmt::format("dead letter {} was redriven already", id)};
-    case DeadLetter::State::dropped:
-      return {Errc::conflict, fmt::format("dead letter {} was dropped", id)};
-    case DeadLetter::State::dead:
-      return {Errc::not_found, fmt::format("the row of dead letter {} is no longer there", id)};
-  }
-  return {Errc::conflict, fmt::format("row {} is not dead", id)};
+  return not_dead(id, letter->state);
 }
 
 Result<std::int64_t> PgOperator::redrive(std::int64_t id) {
@@ -221,8 +221,11 @@ Result<std::int64_t> PgOperator::redrive(std::int64_t id) {
 
 Result<void> PgOperator::drop(std::int64_t id) {
   auto rows = connection_.query(
-      "update ringcast.failed set state = 4, last_at = clock_timestamp()"
-      " where source = 'outbox' and id = $1::bigint and state = 2 returning id",
+      "with f as (update ringcast.failed set state = 4, last_at = clock_timestamp()"
+      " where source = 'outbox' and id = $1::bigint and state in (1, 2)"
+      " returning id, hold_at, released)"
+      " select id, case when hold_at is not null and released is null"
+      " then ringcast.withdraw(id) end from f",
       Params{}.add(id));
   if (!rows) return explained(rows.error());
   if (rows->empty()) return why_not(id);

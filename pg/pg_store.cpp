@@ -32,13 +32,36 @@ delete from ringcast.reader_window where (source, no) in (
   order by at limit 10000))sql"};
 
 const Statement kFail = {"fail", R"sql(
-insert into ringcast.failed (source, id, event_id, state, reason, error, attempts, first_at)
-select 'outbox', t.id, nullif(t.event_id, '')::uuid, 2, t.reason, t.error,
-       1 + coalesce(f.attempts, 0), coalesce(f.first_at, clock_timestamp())
-from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as t(id, event_id, reason, error)
+insert into ringcast.failed (source, id, event_id, state, reason, error, attempts, first_at,
+                             position, hold_at)
+select 'outbox', t.id, nullif(t.event_id, '')::uuid, case t.reason when 'held' then 1 else 2 end,
+       t.reason, t.error, (t.reason <> 'held')::int + coalesce(f.attempts, 0),
+       coalesce(f.first_at, clock_timestamp()), t.position, nullif(t.hold_at, 0)
+from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+  as t(id, event_id, reason, error, position, hold_at)
 left join ringcast.outbox o on o.id = t.id
 left join ringcast.failed f on f.source = 'outbox' and f.id = o.redrive_of
 on conflict (source, id) do nothing)sql"};
+
+const Statement kEndHolds = {"end_holds", R"sql(
+update ringcast.failed f set released = t.at
+from unnest($1::bigint[], $2::bigint[]) as t(id, at)
+where f.source = 'outbox' and f.id = t.id and f.released is null)sql"};
+
+const Statement kPutBack = {"put_back", "select ringcast.put_back($1::bigint[])"};
+
+// $1 delivered, $2 the floor of the history.
+const Statement kHeld = {"held", R"sql(
+select f.id, coalesce(f.hold_at, 0), f.reason <> 'held',
+       o.id is not null and f.hold_at is not null
+         and (f.released is null or f.released > $1::bigint),
+       o.tenant_id, o.aggregate_type, o.aggregate_id
+from ringcast.failed f left join ringcast.outbox o on o.id = f.id
+where f.source = 'outbox' and (f.hold_at is not null or f.reason = 'hold_full')
+  and f.position <= $1::bigint
+  and (f.position > $2::bigint
+       or f.hold_at is not null and (f.released is null or f.released > $1::bigint))
+order by f.hold_at, f.id)sql"};
 
 const Statement kNoteDelivered = {
     "note_delivered",
@@ -66,6 +89,9 @@ const Statement kTakeBack = {
 // Sessions of other roles show their times to members of pg_read_all_stats only.
 const Statement kTrouble = {"trouble", R"sql(
 select (select count(*) from ringcast.failed where source = 'outbox' and state = 2),
+       (select count(*) from ringcast.failed where source = 'outbox' and state = 1),
+       (select count(*) from ringcast.failed
+        where source = 'outbox' and state = 2 and hold_at is not null and released is null),
        (select (extract(epoch from clock_timestamp() - min(xact_start)) * 1000)::bigint
         from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()
@@ -190,6 +216,12 @@ Result<StoreState> PgStore::with_delivered(StoreState state) {
       "select id from ringcast.failed where source = 'outbox' and reason = 'poison' order by id");
   if (!poison) return poison.error();
   for (std::size_t i = 0; i < poison->size(); ++i) state.poison.push_back(poison->number(i, 0));
+  auto held = connection_->execute(kHeld, Params{}.add(state.delivered).add(state.floor));
+  if (!held) return held.error();
+  for (std::size_t i = 0; i < held->size(); ++i)
+    state.held.push_back({held->number(i, 0), static_cast<Offset>(held->number(i, 1)),
+                          held->flag(i, 2), held->flag(i, 3),
+                          aggregate_name(held->text(i, 4), held->text(i, 5), held->text(i, 6))});
   return state;
 }
 
@@ -274,8 +306,11 @@ Result<Backlog> PgStore::backlog() {
 Result<Trouble> PgStore::trouble() {
   auto rows = ask(kTrouble, {});
   if (!rows) return rows.error();
-  Trouble trouble{.dead = static_cast<std::uint64_t>(rows->number(0, 0))};
-  trouble.oldest_transaction = Millis{std::max<std::int64_t>(0, rows->number(0, 1))};
+  const auto count = [&](int column) {
+    return static_cast<std::uint64_t>(rows->number(0, column));
+  };
+  Trouble trouble{.dead = count(0), .held = count(1), .holds = count(2)};
+  trouble.oldest_transaction = Millis{std::max<std::int64_t>(0, rows->number(0, 3))};
   return trouble;
 }
 
@@ -284,19 +319,42 @@ Result<Trouble> PgStore::trouble() {
 Result<void> PgStore::fail(std::span<const FailedRow> rows) {
   if (rows.empty()) return {};
   if (!connection_) return away({Errc::unavailable, "PostgreSQL: not connected"});
-  std::vector<std::int64_t> ids;
+  std::vector<std::int64_t> ids, offsets, holds;
   std::vector<std::string_view> event_ids, reasons, errors;
   for (const FailedRow& row : rows) {
     ids.push_back(row.id);
     event_ids.push_back(Uuid::parse(row.event_id) ? std::string_view(row.event_id) : "");
+    offsets.push_back(static_cast<std::int64_t>(row.offset));
+    holds.push_back(static_cast<std::int64_t>(row.hold_at));
     reasons.push_back(row.reason);
     errors.push_back(storable(row.error) ? std::string_view(row.error) : kUnstorable);
   }
-  auto done = connection_->execute(
-      fail_statement(),
-      Params{}.add_numbers(ids).add_plain_texts(event_ids).add_plain_texts(reasons).add_plain_texts(
-          errors));
+  auto done = connection_->execute(fail_statement(), Params{}
+                                                         .add_numbers(ids)
+                                                         .add_plain_texts(event_ids)
+                                                         .add_plain_texts(reasons)
+                                                         .add_plain_texts(errors)
+                                                         .add_numbers(offsets)
+                                                         .add_numbers(holds));
   if (!done) return away(done.error());
+  return {};
+}
+
+Result<void> PgStore::end_holds(std::span<const EndedHold> ended) {
+  if (ended.empty()) return {};
+  std::vector<std::int64_t> ids, offsets;
+  for (const EndedHold& one : ended) {
+    ids.push_back(one.id);
+    offsets.push_back(static_cast<std::int64_t>(one.at));
+  }
+  auto done = ask(kEndHolds, Params{}.add_numbers(ids).add_numbers(offsets));
+  if (!done) return done.error();
+  return {};
+}
+
+Result<void> PgStore::put_back(std::span<const std::int64_t> ids) {
+  auto done = ask(kPutBack, Params{}.add_numbers(ids));
+  if (!done) return done.error();
   return {};
 }
 

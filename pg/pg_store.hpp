@@ -45,6 +45,8 @@ class PgStore : public OutboxStore {
   void take_ahead() override;
   [[nodiscard]] bool replaying() const override { return reader_->replaying(); }
   Result<void> fail(std::span<const FailedRow> rows) override;
+  Result<void> end_holds(std::span<const EndedHold> ended) override;
+  Result<void> put_back(std::span<const std::int64_t> ids) override;
   Result<void> note_delivered(Offset top) override;
   Result<void> note_on_trial(Offset top) override;
   Result<Trial> begin_trial(Offset delivered) override;
@@ -65,7 +67,7 @@ class PgStore : public OutboxStore {
   // The database is read in this mode, else an error; called on each new connection.
   virtual Result<void> check_mode(Connection& connection);
   virtual Result<std::string> settle_epoch(Connection& connection);
-  // $1 ids, $2 event ids, $3 reasons, $4 errors.
+  // $1 ids, $2 event ids, $3 reasons, $4 errors, $5 offsets, $6 FailedRow::hold_at.
   [[nodiscard]] virtual const Statement& fail_statement() const;
   // Before ringcast.progress says that everything up to `top` was delivered.
   virtual Result<void> settle_rows(Connection& /*connection*/, Offset /*top*/) { return {}; }

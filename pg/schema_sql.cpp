@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "pg/hold_schema.hpp"
 #include "pg/status_schema.hpp"
 
 namespace ringcast::pg {
@@ -569,7 +570,7 @@ end $$;
 }  // namespace
 
 std::span<const SchemaVersion> schema_versions() {
-  static const std::array<SchemaVersion, 7> versions = {{
+  static const std::array<SchemaVersion, 8> versions = {{
       {1, "outbox", kTables},
       {2, "functions", kFunctions},
       {3, "row_limits", kRowLimits},
@@ -577,6 +578,7 @@ std::span<const SchemaVersion> schema_versions() {
       {5, "status_mode", status_schema_sql()},
       {6, "trial", kTrial},
       {7, "retention", kRetention},
+      {8, "holds", hold_schema_sql()},
   }};
   return versions;
 }

@@ -15,10 +15,12 @@ namespace {
 const Statement kFail = {"fail_status", R"sql(
 with f as (
   insert into ringcast.failed as old
-    (source, id, event_id, state, reason, error, attempts, first_at)
-  select 'outbox', t.id, nullif(t.event_id, '')::uuid, 2, t.reason, t.error,
-         1 + coalesce(f.attempts, 0), coalesce(f.first_at, clock_timestamp())
-  from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as t(id, event_id, reason, error)
+    (source, id, event_id, state, reason, error, attempts, first_at, position, hold_at)
+  select 'outbox', t.id, nullif(t.event_id, '')::uuid, case t.reason when 'held' then 1 else 2 end,
+         t.reason, t.error, (t.reason <> 'held')::int + coalesce(f.attempts, 0),
+         coalesce(f.first_at, clock_timestamp()), t.position, nullif(t.hold_at, 0)
+  from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
+    as t(id, event_id, reason, error, position, hold_at)
   left join ringcast.outbox o on o.id = t.id
   left join ringcast.failed f on f.source = 'outbox' and f.id = o.redrive_of
   on conflict (source, id) do update set reason = old.reason

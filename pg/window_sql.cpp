@@ -9,7 +9,7 @@ namespace {
 // What read_row() expects, in this order; the payload comes last, in one of two forms.
 constexpr std::string_view kFields =
     "id, event_id, kind, version, tenant_id, aggregate_type, aggregate_id, event_type, room, "
-    "exclude_user, conflation_key, occurred_at";
+    "exclude_user, conflation_key, occurred_at, redrive_of, created_at";
 
 std::string for_each_leaf(std::span<const std::string> leaves, std::string_view select_with_leaf) {
   std::string out;
@@ -133,8 +133,10 @@ OutboxRow read_row(const Rows& rows, std::size_t row, int column) {
   out.exclude_user = text(9);
   out.conflation_key = text(10);
   out.occurred_at = rows.time(row, column + 11);
-  out.payload_bytes = static_cast<std::uint64_t>(rows.number(row, column + 12));
-  out.payload = text(13);
+  out.redrive_of = rows.number(row, column + 12);
+  out.written = rows.time(row, column + 13).value_or(WallTime{});
+  out.payload_bytes = static_cast<std::uint64_t>(rows.number(row, column + 14));
+  out.payload = text(15);
   return out;
 }
 

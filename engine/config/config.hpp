@@ -91,6 +91,8 @@ struct OutboxConfig {
   std::uint64_t schema_text_bytes_max = 1'024;          // under a schema with pattern or format
   std::uint32_t retention_days = 7;                     // 0: rows are kept for ever
   std::string archive_folder;                           // rows are written there first; empty: not
+  std::vector<std::string> hold;                        // event types; see store/holds.hpp
+  std::uint64_t held_rows_max = 10'000;
 };
 
 struct LimitsConfig {

@@ -153,6 +153,13 @@ constexpr Setting<Config> kSettings[] = {
      "Rows that are not delivered and dead letters stay"},
     {"outbox", "archive_folder", in<kOutbox, &O::archive_folder>, kText,
      "folder where rows are written before that, outbox-YYYYMMDD.jsonl each; empty: they are not"},
+    {"outbox", "hold", in<kOutbox, &O::hold>, kEntries,
+     "event types, or \"*\" for all: when such a row fails, the later rows of its aggregate wait "
+     "until it is retried or dropped; those of all other types are skipped and the later ones go "
+     "on"},
+    {"outbox", "held_rows_max", in<kOutbox, &O::held_rows_max>, range(1, 1'000'000),
+     "failed rows and those that wait behind them, of all aggregates; beyond it rows of a held "
+     "aggregate are dead letters of their own, and a row that fails holds up nobody"},
 
     {"limits", "message_bytes_max", in<kLimits, &M::message_bytes_max>, range(64, kGiB),
      "a message of a client; beyond it the connection closes with 1009"},

@@ -60,6 +60,7 @@ Result<void> for_each_chosen(OutboxOperator& outbox, const OutboxOptions& option
   if (!options.ids.empty()) return {};
   DeadLetterFilter filter = options.filter;
   filter.limit = kDeadLettersMax;
+  filter.held = false;  // what waits goes on by itself, or is named
   for (;;) {
     auto page = outbox.list(filter);
     if (!page) return page.error();

@@ -12,6 +12,8 @@ namespace {
 
 std::string_view word(DeadLetter::State state) {
   switch (state) {
+    case DeadLetter::State::held:
+      return "held";
     case DeadLetter::State::dead:
       return "dead";
     case DeadLetter::State::redriven:
@@ -50,7 +52,8 @@ std::string overview_text(const OutboxOverview& overview) {
   out += fmt::format("pending      {} rows", overview.pending);
   if (overview.pending_seconds)
     out += fmt::format(", the oldest for {} s", seconds(*overview.pending_seconds));
-  out += fmt::format("\ndead         {} letters\n", overview.dead);
+  out += fmt::format("\ndead         {} letters\nheld         {} rows behind {} of them\n",
+                     overview.dead, overview.held, overview.holds);
   if (const auto& window = overview.last_window)
     out += fmt::format("last window  no {}, {} rows, {} s ago\n", window->no, window->rows,
                        seconds(window->seconds_ago));
@@ -72,6 +75,8 @@ std::string overview_json(const OutboxOverview& overview) {
   append_raw(out, "pendingSeconds",
              overview.pending_seconds ? seconds(*overview.pending_seconds) : "null");
   append_raw(out, "dead", std::to_string(overview.dead));
+  append_raw(out, "heldRows", std::to_string(overview.held));
+  append_raw(out, "holds", std::to_string(overview.holds));
   const auto& window = overview.last_window;
   append_raw(out, "lastWindow",
              window ? fmt::format(R"({{"no":{},"rows":{},"secondsAgo":{}}})", window->no,

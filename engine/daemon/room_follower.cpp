@@ -145,7 +145,7 @@ RoomFollower::End RoomFollower::take_subscribed(Room& room, const ServerMessage&
   else
     note(fmt::format("{}: subscribed{}", room.name, at));
   const auto asked_still = [](const Room& one) { return one.state == Room::State::asked; };
-  if (std::none_of(rooms_.begin(), rooms_.end(), asked_still)) backoff_.reset();
+  if (std::none_of(rooms_.begin(), rooms_.end(), asked_still)) backoff_.succeeded();
   return End::none;
 }
 

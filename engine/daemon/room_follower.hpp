@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "daemon/backoff.hpp"
 #include "daemon/server_message.hpp"
 #include "daemon/server_url.hpp"
 #include "daemon/websocket_client.hpp"
 #include "message/event.hpp"
+#include "store/backoff.hpp"
 
 namespace ringcast {
 
@@ -67,7 +67,7 @@ class RoomFollower final {
   SubscribeOptions options_;
   std::vector<Room> rooms_;
   std::uint64_t printed_ = 0;
-  Backoff backoff_;
+  Backoff backoff_{{Millis{250}, Millis{10'000}}, random_seed()};
 };
 
 }  // namespace ringcast

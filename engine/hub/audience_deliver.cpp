@@ -55,8 +55,11 @@ void Audience::flush_rooms(Instant now, WallTime wall) {
 void Audience::record_delays(const Channel& channel, WallTime wall) {
   metrics_.tick_events.record(channel.pending.size());
   for (const Channel::Pending& pending : channel.pending) {
-    if (!pending.event || pending.event->time > wall) continue;
-    const Nanos delay = wall - pending.event->time;
+    if (!pending.event) continue;
+    const WallTime since =
+        pending.event->written == WallTime{} ? pending.event->time : pending.event->written;
+    if (since > wall) continue;
+    const Nanos delay = wall - since;
     metrics_.commit_to_socket.record(static_cast<std::uint64_t>(delay.count()),
                                      channel.subscribers.size());
   }

@@ -149,7 +149,8 @@ std::variant<RowEvents, FailedRow> events_of(const OutboxRow& row, const Envelop
                                        *row.occurred_at,
                                        row.exclude_user,
                                        row.conflation_key,
-                                       row.offset},
+                                       row.offset,
+                                       row.written},
                                       *rooms);
   RowEvents out{{}, data.size(), data.size() > limits.bytes_warn};
   for (std::size_t i = 0; i < rooms->size(); ++i) out.events.emplace_back(events, events.get() + i);

@@ -39,6 +39,7 @@ struct Event {
   std::string_view exclude_user;  // this user does not get it, on any connection; empty: all do
   std::string_view key;           // conflation key; empty: none
   Offset offset = 0;              // set by the home shard, or by the source for `store` rooms
+  WallTime written{};             // when its row was, by the store's clock; 0: it has no row
 };
 
 // Not numbered yet, hence with one owner.

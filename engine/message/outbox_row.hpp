@@ -29,16 +29,20 @@ struct OutboxRow {
   std::string_view exclude_user;
   std::string_view conflation_key;
   std::optional<WallTime> occurred_at;  // none: not a time that RFC 3339 can write
+  WallTime written{};                   // when it was inserted, by the store's clock
   std::string_view payload;         // empty if payload_bytes is above the limit: it is not fetched
   std::uint64_t payload_bytes = 0;  // what the table holds
+  std::int64_t redrive_of = 0;      // the failed row that it is a copy of; 0: none
 };
 
 // A row that can not be delivered, and why. Its neighbours go on.
 struct FailedRow {
   std::int64_t id = 0;
   std::string event_id;
-  std::string reason;  // one of a few words: invalid, too_large, reserved_type, wrong_namespace
+  std::string reason;  // one of a few words: kFailReasons in metrics/source_metrics.hpp
   std::string error;   // the sentence that names the field
+  Offset offset = 0;   // of the row
+  Offset hold_at = 0;  // its place among the rows that wait in its aggregate; 0: it is in no hold
 };
 
 // What makes a row one of kind `envelope` instead: only dev mode inserts such rows itself.

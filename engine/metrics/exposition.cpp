@@ -207,7 +207,7 @@ void add_shards(std::vector<MetricFamily>& families, Shards shards,
                 "code", error_code(code).code);
   }
   add_histogram(families, "ringcast_commit_to_socket_seconds",
-                "From the time of a row to the sends of its event.", shards, &S::commit_to_socket,
+                "From the insert of a row to the sends of its event.", shards, &S::commit_to_socket,
                 1e9);
   add_histogram(families, "ringcast_tick_events", "Events delivered in one turn of a loop.", shards,
                 &S::tick_events, 1);
@@ -261,6 +261,12 @@ void add_source(std::vector<MetricFamily>& families, const SourceMetrics& source
             static_cast<double>(source.window_rows.value()));
   add_gauge(families, "ringcast_outbox_dead_letters", "Failed rows that wait for an operator.",
             static_cast<double>(source.dead_letters.value()));
+  add_gauge(families, "ringcast_outbox_held_rows",
+            "Rows that wait behind a failed one of their aggregate.",
+            static_cast<double>(source.held_rows.value()));
+  add_gauge(families, "ringcast_outbox_held_aggregates",
+            "Aggregates held up by a failed row until an operator retries or drops it.",
+            static_cast<double>(source.held_aggregates.value()));
   add_gauge(families, "ringcast_outbox_oldest_transaction_seconds",
             "Age of the transaction of the database that is open longest.",
             static_cast<double>(source.oldest_transaction_ms.value()) / 1e3);

@@ -10,9 +10,9 @@
 namespace ringcast {
 
 // Why rows fail: the words of FailedRow::reason, each a label.
-inline constexpr std::array<std::string_view, 7> kFailReasons = {
-    "invalid",       "too_large", "reserved_type", "wrong_namespace",
-    "unknown_event", "schema",    "poison"};
+inline constexpr std::array<std::string_view, 9> kFailReasons = {
+    "invalid", "too_large", "reserved_type", "wrong_namespace", "unknown_event",
+    "schema",  "poison",    "held",          "hold_full"};
 
 // Thread: written by the outbox thread, read by any. Lives longer than that thread.
 struct alignas(64) SourceMetrics {
@@ -31,6 +31,8 @@ struct alignas(64) SourceMetrics {
   Gauge ready;            // 1: the store is open and replayed
   Gauge window_rows;      // of the last window that had any
   Gauge dead_letters;
+  Gauge held_rows;
+  Gauge held_aggregates;
   Gauge oldest_transaction_ms;  // 0: none is open, or none can be seen
 };
 

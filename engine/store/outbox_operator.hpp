@@ -34,13 +34,15 @@ struct OutboxOverview {
   std::uint64_t pending = 0;              // committed and not delivered
   std::optional<double> pending_seconds;  // how long the oldest of them has waited
   std::uint64_t dead = 0;
+  std::uint64_t held = 0;             // rows that wait behind a dead one of their aggregate
+  std::uint64_t holds = 0;            // of the dead ones, those behind which rows have to wait
   std::optional<Window> last_window;  // PostgreSQL only, like the two that follow
   std::optional<Transaction> oldest_transaction;
   std::vector<Daemon> daemons;
 };
 
 struct DeadLetter {
-  enum class State : std::uint8_t { dead = 2, redriven = 3, dropped = 4 };
+  enum class State : std::uint8_t { held = 1, dead = 2, redriven = 3, dropped = 4 };
 
   std::int64_t id = 0;
   State state = State::dead;
@@ -71,6 +73,7 @@ struct DeadLetterFilter {
   std::string tenant_id = {};
   std::string before = {};    // RFC 3339: failed last before then
   bool all_states = false;    // also those that were redriven or dropped
+  bool held = true;           // also rows that only wait behind a dead one
   std::int64_t after_id = 0;  // for the next page
   std::uint32_t limit = 100;  // <= kDeadLettersMax
 };
@@ -88,6 +91,9 @@ struct ArchiveOutcome {
   std::vector<std::string> kept;  // what stays, and why; a sentence each
 };
 
+// Why the letter's row can not be redriven or dropped, if it is in another state than `dead`.
+[[nodiscard]] Error not_dead(std::int64_t id, DeadLetter::State state);
+
 // One connection of an operator's command. It makes no schema and records nothing that a daemon
 // would; what it changes is one row and one transaction at a time.
 //
@@ -102,9 +108,9 @@ class OutboxOperator {
   virtual Result<DeadLetter> show(std::int64_t id) = 0;
 
   // Writes the dead row once more, as a row of its own with the same event_id, and notes that it
-  // was redriven. Gives the new row's id.
+  // was redriven. Gives the new row's id. What waits behind the row is the daemons' to write.
   virtual Result<std::int64_t> redrive(std::int64_t id) = 0;
-  // Notes that nobody will redrive it.
+  // Notes that nobody will redrive it, dead or held; what waits behind it goes on.
   virtual Result<void> drop(std::int64_t id) = 0;
 
   // A new epoch; see ringcast.rebase(). Gives it.

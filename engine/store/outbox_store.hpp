@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "message/outbox_row.hpp"
+#include "store/holds.hpp"
 
 namespace ringcast {
 
@@ -31,6 +32,8 @@ struct StoreState {
   Offset floor = 0;      // positions >= floor can be recovered once the replay is over
   Offset delivered = 0;  // what note_delivered() was told last, by any daemon
   std::vector<std::int64_t> poison{};  // ids of rows that are never to be delivered again
+  // Rows up to `delivered` that are or were in a hold, by hold_at: those above the floor, and open.
+  std::vector<HeldRow> held{};
 };
 
 struct Backlog {
@@ -47,6 +50,8 @@ struct Trial {
 // What somebody should look at.
 struct Trouble {
   std::uint64_t dead = 0;        // failed rows that nobody has redriven or dropped
+  std::uint64_t held = 0;        // rows that wait behind one of them
+  std::uint64_t holds = 0;       // those of `dead` that hold up their aggregate
   Millis oldest_transaction{0};  // how long one has been open on this database; 0: none is seen
 };
 
@@ -83,6 +88,13 @@ class OutboxStore {
   // Rows that can not be delivered: dead letters. Idempotent: daemons and restarts report the same
   // row again. A row that was redriven carries on the count of its attempts.
   virtual Result<void> fail(std::span<const FailedRow> rows) = 0;
+
+  // Rows that fail() has written and that are in no hold any more. Idempotent, as fail() is.
+  virtual Result<void> end_holds(std::span<const EndedHold> ended) = 0;
+
+  // Writes each of these rows once more if it still waits (reason `held`), in this order; another
+  // daemon may do the same at this moment.
+  virtual Result<void> put_back(std::span<const std::int64_t> ids) = 0;
 
   // Everything up to `top` was delivered, and what failed of it was given to fail() before: only
   // now do its rows stop being pending for the application. Never goes back. `rate_limited`: a

@@ -19,8 +19,6 @@ namespace {
 constexpr std::uint32_t kWindowRowsMax = 8'191;  // an offset's rank has 13 bits
 constexpr Nanos kCreditWaitMin = std::chrono::microseconds{50};
 constexpr Nanos kCreditWaitMax = Millis{5};
-constexpr Millis kFailedRetry{5'000};
-constexpr Millis kBusyRetry{100};
 constexpr std::size_t kRowsBetweenLooks = 128;
 
 std::chrono::seconds longest_history(const Config& config) {
@@ -56,17 +54,19 @@ std::size_t index_of_reason(std::string_view reason) {
 Source::Source(SourceParts parts)
     : parts_(std::move(parts)),
       outlets_(std::move(parts_.shards), parts_.config.engine.ports),
-      limits_{parts_.config.outbox.envelope_bytes_warn, parts_.config.outbox.envelope_bytes_max} {
-  const Uuid seed = Uuid::random();
-  random_.seed(seed.bytes[0] | static_cast<std::uint32_t>(seed.bytes[1]) << 8 |
-               static_cast<std::uint32_t>(seed.bytes[2]) << 16);
+      limits_{parts_.config.outbox.envelope_bytes_warn, parts_.config.outbox.envelope_bytes_max},
+      opening_(kRetry, random_seed()),
+      reading_(kBusyRetry, random_seed()),
+      writing_(kRetry, random_seed()),
+      noting_(kBusyRetry, random_seed()),
+      holds_(parts_.config.outbox.hold, parts_.config.outbox.held_rows_max) {
   status_.store = parts_.store->describe();
 }
 
 void Source::run() {
   while (!stopping_) {
     take_mail();
-    if (!open_ && now() >= retry_at_) open_store();
+    if (!open_ && opening_.due(now())) open_store();
     answer_appends();
     answer_is_recorded();
     if (outlets_.flush() != 0) credit_wait_ = Nanos{0};
@@ -77,6 +77,7 @@ void Source::run() {
       read();
     outlets_.flush();
     write_failed();
+    write_holds();
     note_delivered();
     look_for_trouble();
     retire();
@@ -165,16 +166,12 @@ void Source::open_store() {
   status_.detail = state.error().detail;
   status_.refused = state.error().code != Errc::unavailable;
   log::warning(warn_limiter_, "{} can not be opened: {}", status_.store, status_.detail);
-  // Full jitter: daemons that lost one database together must not come back together.
-  const Millis most = std::min(kRetryMax, kRetryMin * (std::int64_t{1} << std::min(attempts_, 7U)));
-  std::uniform_int_distribution<std::int64_t> wait(kRetryMin.count(), most.count());
-  retry_at_ = now() + Millis{wait(random_)};
-  ++attempts_;
+  opening_.failed(now());
 }
 
 void Source::opened(StoreState state) {
   open_ = true;
-  attempts_ = 0;
+  opened_at_ = now();
   read_wanted_ = true;
   ++status_.opens;
   status_.detail.clear();
@@ -188,6 +185,8 @@ void Source::opened(StoreState state) {
     ready_ = false;
     on_trial_.reset();
     trial_.reset();
+    failed_.clear();  // what was not noted as delivered is judged again
+    holds_.begin(state.delivered, state.held);
     status_.epoch = state.epoch;
     status_.top = floor_ = state.floor;
     outlets_.queue_for_all(StoreStateMail{state.epoch, state.floor, state.floor, false});
@@ -198,7 +197,9 @@ void Source::opened(StoreState state) {
 void Source::lost(const Error& why) {
   if (!open_) return;
   open_ = false;
-  retry_at_ = now();
+  // A full disk lets a store be opened and not be used.
+  if (now() - opened_at_ > kRetry.most) opening_.succeeded();
+  opening_.failed(now());
   status_.detail = why.detail;
   log::warning("{} is lost: {}", status_.store, why.detail);
   set_state(SourceStatus::State::lost);
@@ -216,7 +217,7 @@ std::uint32_t Source::window_rows_max() const {
 }
 
 bool Source::wants_to_read() const {
-  return open_ && !on_trial_ && (read_wanted_ || !read_now_.empty()) && now() >= read_at_ &&
+  return open_ && !on_trial_ && (read_wanted_ || !read_now_.empty()) && reading_.due(now()) &&
          failed_.size() < kFailedMax;
 }
 
@@ -250,6 +251,7 @@ void Source::read_on(const Window& window, const Delivered& delivered, bool repl
 std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) {
   auto window = parts_.store->next(read, limit);
   if (window) {
+    reading_.succeeded();
     ++(window->rows.empty() ? status_.polls_empty : status_.polls_full);
     more_behind_ = window->more;
     changed_ = true;
@@ -258,7 +260,7 @@ std::optional<Window> Source::next(OutboxStore::Read read, std::uint32_t limit) 
   if (window.error().code == Errc::unavailable) {
     lost(window.error());
   } else {
-    read_at_ = now() + kBusyRetry;
+    reading_.failed(now());
     status_.detail = window.error().detail;
     changed_ = true;
     log::warning(warn_limiter_, "{}: {}", status_.store, window.error().detail);
@@ -278,12 +280,18 @@ Source::Delivered Source::deliver(const Window& window) {
 }
 
 void Source::deliver_row(const OutboxRow& row, Delivered& delivered) {
-  auto failed = deliver(row, delivered);
+  if (Holds::withdraws(row)) return holds_.withdraw(row);
+  auto failed = holds_.held_back(row);
+  if (!failed) {
+    failed = deliver(row, delivered);
+    holds_.judged(row, failed);
+  }
   if (!failed) {
     ++delivered.good;
     return;
   }
   ++delivered.failed;
+  failed->offset = row.offset;
   ++status_.rows_failed[index_of_reason(failed->reason)];
   log::warning(failed_limiter_, "outbox: row {} failed, {}: {}", failed->id, failed->reason,
                failed->error);
@@ -352,59 +360,6 @@ void Source::announce_replayed() {
   set_state(SourceStatus::State::ready);
 }
 
-void Source::write_failed() {
-  if (failed_.empty() || !open_ || now() < failed_retry_at_) return;
-  const auto written = parts_.store->fail(failed_);
-  if (written) {
-    failed_.clear();
-    trouble_at_ = now();
-    return;
-  }
-  failed_retry_at_ = now() + kFailedRetry;
-  if (written.error().code == Errc::unavailable) lost(written.error());
-}
-
-void Source::note_delivered() {
-  if (!open_ || trial_) return;
-  if (!to_note_) {
-    if (status_.top <= noted_ || outlets_.waiting() || !failed_.empty()) return;
-    to_note_ = status_.top;
-    note_at_ = now() + kNoteAfter;
-  }
-  if (now() < note_at_) return;
-  failpoint("settle");
-  const auto noted = parts_.store->note_delivered(*to_note_);
-  if (noted) {
-    noted_ = *std::exchange(to_note_, std::nullopt);
-    return;
-  }
-  note_at_ = now() + kBusyRetry;
-  if (noted.error().code == Errc::unavailable) lost(noted.error());
-}
-
-// Without a wake-up of its own: a store that sleeps polls often enough.
-void Source::look_for_trouble() {
-  if (!open_ || now() < trouble_at_) return;
-  trouble_at_ = now() + kTroubleEvery;
-  const auto trouble = parts_.store->trouble();
-  if (trouble) {
-    status_.trouble = *trouble;
-    changed_ = true;
-  } else if (trouble.error().code == Errc::unavailable) {
-    lost(trouble.error());
-  }
-}
-
-// Only what was delivered goes, so the replay comes first.
-void Source::retire() {
-  if (!open_ || !ready_ || parts_.config.outbox.retention_days == 0 || now() < retire_at_) return;
-  const auto more = parts_.store->retire();
-  retire_at_ = now() + (more && *more ? kRetireOn : kRetireEvery);
-  if (more) return;
-  if (more.error().code == Errc::unavailable) return lost(more.error());
-  log::warning(warn_limiter_, "{}: old rows stay: {}", status_.store, more.error().detail);
-}
-
 // ---- sleep --------------------------------------------------------------------------------------
 
 void Source::sleep() {
@@ -412,7 +367,7 @@ void Source::sleep() {
   const Instant from = now();
   const bool blocked = outlets_.waiting() || (open_ && on_trial_);
   const bool armed = open_ && !blocked;
-  Instant until = retry_at_;
+  Instant until = opening_.at();
   if (blocked) {
     if (open_) parts_.store->take_ahead();
     // Nobody says when credits come back, and a shard that is busy gives some within a tick.
@@ -420,9 +375,9 @@ void Source::sleep() {
     until = from + credit_wait_;
   } else if (armed) {
     until = parts_.store->arm(fds, from);
-    if (!failed_.empty()) until = std::min(until, failed_retry_at_);
+    if (!verdicts_are_written() || holds_.wants_put_back()) until = std::min(until, writing_.at());
     if ((read_wanted_ || !read_now_.empty()) && failed_.size() < kFailedMax)
-      until = std::min(until, read_at_);
+      until = std::min(until, reading_.at());
     if (to_note_) until = std::min(until, note_at_);
     if (ready_ && parts_.config.outbox.retention_days != 0) until = std::min(until, retire_at_);
   }

@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -18,7 +17,9 @@
 #include "metrics/source_metrics.hpp"
 #include "queue/mailbox.hpp"
 #include "queue/wakeup.hpp"
+#include "store/backoff.hpp"
 #include "store/event_schemas.hpp"
+#include "store/holds.hpp"
 #include "store/outbox_store.hpp"
 #include "store/shard_outlets.hpp"
 
@@ -67,18 +68,20 @@ struct SourceParts {
 // its home shard's mailbox, so what it holds is bounded by one window; meanwhile it goes on
 // answering. What it has handed over it notes in the store a second later, when the shards have
 // had time to deliver it: so a position that is noted was delivered, and there is one write a
-// second at most. A store that is gone is opened again after 50 ms to 5 s with full jitter, until
-// then whoever asks gets UNAVAILABLE at once.
+// second at most. A store that is gone is opened again, with Backoff, until then whoever asks gets
+// UNAVAILABLE at once; an opening after which it is soon lost again counts as a failure. No error
+// of the store is ever the verdict of a row.
 //
 // Thread: outbox; constructed at start-up, run() in a thread of its own until a StopMail.
 // The store is closed when run() ends.
 class Source final {
  public:
-  static constexpr Millis kRetryMin{50};
-  static constexpr Millis kRetryMax{5'000};
+  static constexpr Backoff::Range kRetry{Millis{50}, Millis{5'000}};
+  static constexpr Backoff::Range kBusyRetry{Millis{20}, Millis{1'000}};
   static constexpr std::size_t kMailsPerTurn = 1'000;  // hence rows in one append()
   static constexpr std::size_t kReadNowMax = 64;       // waiting ones; beyond: UNAVAILABLE
   static constexpr std::size_t kFailedMax = 10'000;    // waiting to be written; beyond: no reading
+  static constexpr std::size_t kPutBackMax = 500;      // rows of one put_back()
   static constexpr Millis kNoteAfter{1'000};
   static constexpr Millis kTroubleEvery{15'000};
   static constexpr std::uint32_t kStartsMax = 1;  // by windows; beyond: row by row
@@ -122,6 +125,8 @@ class Source final {
   void note_lag();
   void announce_replayed();
   void write_failed();
+  [[nodiscard]] bool verdicts_are_written() const;
+  void write_holds();
   void note_delivered();
   void look_for_trouble();
   void retire();
@@ -155,17 +160,17 @@ class Source final {
   bool read_wanted_ = false;
   bool more_behind_ = false;    // the last window was not the last there is
   bool record_wanted_ = false;  // what was appended is to be recorded, also if not continuous
-  std::uint32_t attempts_ = 0;
-  Instant retry_at_{};  // of opening
-  Instant read_at_{};   // not before: the store was busy
+  Backoff opening_;
+  Backoff reading_;  // the store was busy
+  Backoff writing_;  // of verdicts and holds
+  Backoff noting_;
+  Instant opened_at_{};
   Nanos credit_wait_{0};
-  Instant failed_retry_at_{};
   Offset noted_ = 0;               // delivered, as the store knows it
   std::optional<Offset> to_note_;  // handed over kNoteAfter before note_at_
   Instant note_at_{};
   Instant trouble_at_{};
   Instant retire_at_{};
-  std::minstd_rand random_;
   log::Limiter warn_limiter_;
   log::Limiter failed_limiter_;
 
@@ -188,6 +193,7 @@ class Source final {
   std::vector<std::int64_t> poison_;  // sorted
   std::deque<ReadNowMail> read_now_;
   std::vector<FailedRow> failed_;
+  Holds holds_;
 };
 
 }  // namespace ringcast

@@ -48,7 +48,7 @@ void Source::advance_trial() {
         at.step = OnTrial::Step::note;
       break;
     case OnTrial::Step::note:
-      if (!failed_.empty() || !note_trial()) return;
+      if (!verdicts_are_written() || !note_trial()) return;
       break;
   }
   credit_wait_ = Nanos{0};

@@ -8,6 +8,7 @@
 
 #include "message/timestamp.hpp"
 #include "store/archive_file.hpp"
+#include "store/sqlite_holds.hpp"
 #include "store/sqlite_retention.hpp"
 #include "store/sqlite_schema.hpp"
 #include "store/sqlite_store.hpp"
@@ -80,7 +81,10 @@ Result<OutboxOverview> SqliteOperator::overview() {
       " (select count(*) from ringcast_outbox where id > p.delivered),"
       " (select (julianday('now') - 2440587.5) * 86400000 - created_at_ms from ringcast_outbox"
       "  where id > p.delivered order by id limit 1),"
-      " (select count(*) from ringcast_failed where state = 2) from ringcast_progress p");
+      " (select count(*) from ringcast_failed where state = 2),"
+      " (select count(*) from ringcast_failed where state = 1),"
+      " (select count(*) from ringcast_failed where state = 2 and hold_at is not null"
+      "  and released is null) from ringcast_progress p");
   if (!found) return found.error();
   if (const auto stepped = found->step(); !stepped) return stepped.error();
   OutboxOverview out;
@@ -92,12 +96,15 @@ Result<OutboxOverview> SqliteOperator::overview() {
     out.pending_seconds =
         static_cast<double>(std::max(std::int64_t{0}, found->integer(3))) / 1'000.0;
   out.dead = static_cast<std::uint64_t>(found->integer(4));
+  out.held = static_cast<std::uint64_t>(found->integer(5));
+  out.holds = static_cast<std::uint64_t>(found->integer(6));
   return out;
 }
 
 Result<std::vector<DeadLetter>> SqliteOperator::list(const DeadLetterFilter& filter) {
   auto found = connection_.prepare(
-      fmt::format("{} where f.id > ?1 and (?2 or f.state = 2) and (?3 = '' or o.event_type = ?3)"
+      fmt::format("{} where f.id > ?1 and (?2 or f.state = 2 or ?7 and f.state = 1)"
+                  " and (?3 = '' or o.event_type = ?3)"
                   " and (?4 = '' or o.tenant_id = ?4)"
                   " and (?5 = '' or f.last_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?5))"
                   " order by f.id limit ?6",
@@ -105,7 +112,7 @@ Result<std::vector<DeadLetter>> SqliteOperator::list(const DeadLetterFilter& fil
   if (!found) return found.error();
   found->bind(1, filter.after_id).bind(2, std::int64_t{filter.all_states});
   found->bind(3, filter.event_type).bind(4, filter.tenant_id).bind(5, filter.before);
-  found->bind(6, std::int64_t{filter.limit});
+  found->bind(6, std::int64_t{filter.limit}).bind(7, std::int64_t{filter.held});
   std::vector<DeadLetter> letters;
   for (;;) {
     const auto stepped = found->step();
@@ -133,21 +140,13 @@ Result<DeadLetter> SqliteOperator::show(std::int64_t id) {
   return letter;
 }
 
-Result<void> SqliteOperator::check_dead(std::int64_t id) {
+Result<DeadLetter::State> SqliteOperator::state_of(std::int64_t id) {
   auto found = connection_.prepare("select state from ringcast_failed where id = ?1");
   if (!found) return found.error();
   const auto stepped = found->bind(1, id).step();
   if (!stepped) return stepped.error();
   if (*stepped == SqliteStatement::Step::done) return no_such(id);
-  switch (static_cast<DeadLetter::State>(found->integer(0))) {
-    case DeadLetter::State::dead:
-      return {};
-    case DeadLetter::State::redriven:
-      return {Errc::conflict, fmt::format("dead letter {} was redriven already", id)};
-    case DeadLetter::State::dropped:
-      return {Errc::conflict, fmt::format("dead letter {} was dropped", id)};
-  }
-  return {Errc::conflict, fmt::format("row {} is not dead", id)};
+  return static_cast<DeadLetter::State>(found->integer(0));
 }
 
 Result<void> SqliteOperator::set_state(std::int64_t id, DeadLetter::State state,
@@ -167,31 +166,30 @@ Result<void> SqliteOperator::set_state(std::int64_t id, DeadLetter::State state,
 Result<std::int64_t> SqliteOperator::redrive(std::int64_t id) {
   auto transaction = SqliteTransaction::begin(connection_, SqliteTransaction::Kind::write);
   if (!transaction) return transaction.error();
-  if (auto dead = check_dead(id); !dead) return dead.error();
-  auto insert = connection_.prepare(
-      "insert into ringcast_outbox(event_id, kind, version, tenant_id, aggregate_type,"
-      " aggregate_id, event_type, room, exclude_user, conflation_key, occurred_at, headers,"
-      " payload, redrive_of) select event_id, kind, version, tenant_id, aggregate_type,"
-      " aggregate_id, event_type, room, exclude_user, conflation_key, occurred_at, headers,"
-      " payload, id from ringcast_outbox where id = ?1 returning id");
-  if (!insert) return insert.error();
-  const auto inserted = insert->bind(1, id).step();
-  if (!inserted)
-    return {inserted.error().code,
-            fmt::format("row {} can not be redriven: {}", id, inserted.error().detail)};
-  if (*inserted == SqliteStatement::Step::done)
+  const auto state = state_of(id);
+  if (!state) return state.error();
+  if (*state != DeadLetter::State::dead) return not_dead(id, *state);
+  const auto copy = copy_sqlite_row(connection_, id);
+  if (!copy) return copy.error();
+  if (!*copy)
     return {Errc::not_found, fmt::format("the row of dead letter {} is no longer there", id)};
-  const std::int64_t redriven = insert->integer(0);
-  insert->reset();
-  if (auto set = set_state(id, DeadLetter::State::redriven, redriven); !set) return set.error();
+  if (auto set = set_state(id, DeadLetter::State::redriven, **copy); !set) return set.error();
   if (auto committed = transaction->commit(); !committed) return committed.error();
-  return redriven;
+  return **copy;
 }
 
 Result<void> SqliteOperator::drop(std::int64_t id) {
   auto transaction = SqliteTransaction::begin(connection_, SqliteTransaction::Kind::write);
   if (!transaction) return transaction.error();
-  if (auto dead = check_dead(id); !dead) return dead;
+  const auto state = state_of(id);
+  if (!state) return state.error();
+  if (*state != DeadLetter::State::dead && *state != DeadLetter::State::held)
+    return not_dead(id, *state);
+  const auto in_hold = connection_.query_integer(fmt::format(
+      "select hold_at is not null and released is null from ringcast_failed where id = {}", id));
+  if (!in_hold) return in_hold.error();
+  if (*in_hold != 0)
+    if (auto withdrawn = withdraw_sqlite_row(connection_, id); !withdrawn) return withdrawn;
   if (auto set = set_state(id, DeadLetter::State::dropped, std::nullopt); !set) return set;
   return transaction->commit();
 }

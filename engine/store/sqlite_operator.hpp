@@ -28,7 +28,7 @@ class SqliteOperator final : public OutboxOperator {
  private:
   SqliteOperator(SqliteConnection connection, std::string path)
       : connection_(std::move(connection)), path_(std::move(path)) {}
-  Result<void> check_dead(std::int64_t id);
+  Result<DeadLetter::State> state_of(std::int64_t id);
   Result<void> set_state(std::int64_t id, DeadLetter::State state,
                          std::optional<std::int64_t> redriven_as);
 

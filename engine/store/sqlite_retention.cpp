@@ -14,7 +14,7 @@ constexpr std::string_view kOldRowsSql =
     " from ringcast_outbox o where o.id > ?1"
     " and o.id < (select max(id) from ringcast_outbox)"
     " and (?2 = 0 or o.id <= (select delivered from ringcast_progress) and not exists"
-    "  (select 1 from ringcast_failed f where f.id = o.id and f.state = 2))"
+    "  (select 1 from ringcast_failed f where f.id = o.id and f.state in (1, 2)))"
     " order by o.id limit ?3";
 
 void append_line(std::string& out, const SqliteStatement& at) {
@@ -68,7 +68,7 @@ Result<void> remove_rows(SqliteConnection& connection, const std::vector<std::in
   if (!transaction) return transaction.error();
   auto remove = connection.prepare(
       "delete from ringcast_outbox where id = ?1 and not exists"
-      " (select 1 from ringcast_failed where id = ?1 and state = 2)");
+      " (select 1 from ringcast_failed where id = ?1 and state in (1, 2))");
   if (!remove) return remove.error();
   for (const std::int64_t id : ids)
     if (auto removed = remove->bind(1, id).run(); !removed) return removed;

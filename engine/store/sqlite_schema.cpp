@@ -152,7 +152,27 @@ alter table ringcast_progress add column starts integer not null default 0;
 alter table ringcast_progress add column begun integer not null default 0;
 )sql";
 
-constexpr const char* kVersions[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Rows that wait behind a failed one: FailedRow and EndedHold say what the columns are. A row that
+// withdraws another is the operator's word, not an event.
+constexpr const char* kVersion5 = R"sql(
+alter table ringcast_failed add column hold_at integer;
+alter table ringcast_failed add column released integer;
+create index ringcast_failed_held on ringcast_failed(id) where state = 1;
+create index ringcast_failed_hold on ringcast_failed(hold_at) where hold_at is not null;
+
+drop view ringcast_outbox_status;
+create view ringcast_outbox_status as
+select o.id, o.event_id, o.tenant_id, o.aggregate_type, o.aggregate_id, o.event_type, o.room,
+  case when f.state >= 1 then 'failed'
+    when o.id <= (select delivered from ringcast_progress) then 'published'
+    else 'pending' end as status,
+  f.reason, f.error, coalesce(f.attempts, 0) as attempts, o.redrive_of, o.occurred_at,
+  o.created_at_ms
+from ringcast_outbox o left join ringcast_failed f on f.id = o.id
+where o.event_type <> 'ringcast:withdrawn' or o.redrive_of is null;
+)sql";
+
+constexpr const char* kVersions[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 static_assert(std::size(kVersions) == kSqliteSchemaVersion);
 
 Result<bool> has_meta(SqliteConnection& connection) {

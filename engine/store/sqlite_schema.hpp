@@ -11,7 +11,7 @@
 
 namespace ringcast {
 
-inline constexpr std::int64_t kSqliteSchemaVersion = 4;
+inline constexpr std::int64_t kSqliteSchemaVersion = 5;
 
 // What tells one opening of a file from another: where a row was numbered before, it must never be
 // numbered again within the same epoch.

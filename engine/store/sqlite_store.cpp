@@ -16,6 +16,7 @@
 #include "base/log.hpp"
 #include "message/timestamp.hpp"
 #include "store/archive_file.hpp"
+#include "store/sqlite_holds.hpp"
 #include "store/sqlite_retention.hpp"
 
 namespace ringcast {
@@ -27,7 +28,7 @@ constexpr std::string_view kUrlPrefix = "sqlite:";
 constexpr std::string_view kRowsSql =
     "select id, kind, version, tenant_id, event_type, payload_bytes, event_id, aggregate_type,"
     " aggregate_id, room, exclude_user, conflation_key, occurred_at,"
-    " case when payload_bytes <= ?4 then payload end"
+    " redrive_of, created_at_ms, case when payload_bytes <= ?4 then payload end"
     " from ringcast_outbox where id > ?1 and id <= ?2 order by id limit ?3";
 
 // Text that nothing bounds in the table is kept up to this many octets: more than any of these
@@ -44,13 +45,6 @@ std::string_view keep(Memory& memory, std::string_view text) {
   auto* const copy = static_cast<char*>(memory.allocate(text.size(), 1));
   return {copy, text.copy(copy, text.size())};
 }
-
-// A redriven row goes on where the one that it was made of stood.
-constexpr std::string_view kFailSql =
-    "insert or ignore into ringcast_failed(id, event_id, reason, error, attempts, first_at)"
-    " select ?1, ?2, ?3, ?4, 1 + coalesce(f.attempts, 0),"
-    " coalesce(f.first_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) from (select 1)"
-    " left join ringcast_outbox o on o.id = ?1 left join ringcast_failed f on f.id = o.redrive_of";
 
 Error lost(std::string detail) { return {Errc::unavailable, std::move(detail)}; }
 
@@ -85,7 +79,9 @@ OutboxRow row_of(const SqliteStatement& at, Memory& memory) {
   row.exclude_user = text(10);
   row.conflation_key = text(11);
   row.occurred_at = parse_timestamp(at.text(12));
-  row.payload = keep(memory, at.text(13));
+  if (!at.is_null(13)) row.redrive_of = at.integer(13);
+  row.written = WallTime{Millis{at.integer(14)}};
+  row.payload = keep(memory, at.text(15));
   return row;
 }
 
@@ -365,26 +361,21 @@ Result<void> SqliteStore::record(Offset top) {
 }
 
 Result<void> SqliteStore::fail(std::span<const FailedRow> rows) {
-  auto known = open_->connection.prepare("select 1 from ringcast_failed where id = ?1");
-  if (!known) return lost(known.error().detail);
-  std::vector<const FailedRow*> unknown;
-  for (const FailedRow& row : rows) {
-    const auto stepped = known->bind(1, row.id).step();
-    if (!stepped) return lost(stepped.error().detail);
-    if (*stepped == SqliteStatement::Step::done) unknown.push_back(&row);
-    known->reset();
-  }
-  // Each write wakes every other daemon on this file, so what is known is not written again.
-  if (unknown.empty()) return {};
-  auto transaction = SqliteTransaction::begin(open_->connection, SqliteTransaction::Kind::write);
-  if (!transaction) return lost_unless_busy(transaction.error());
-  auto insert = open_->connection.prepare(kFailSql);
-  if (!insert) return lost(insert.error().detail);
-  for (const FailedRow* row : unknown) {
-    insert->bind(1, row->id).bind(2, row->event_id).bind(3, row->reason).bind(4, row->error);
-    if (auto run = insert->run(); !run) return lost(run.error().detail);
-  }
-  return transaction->commit();
+  if (auto done = fail_sqlite_rows(open_->connection, rows); !done)
+    return lost_unless_busy(done.error());
+  return {};
+}
+
+Result<void> SqliteStore::end_holds(std::span<const EndedHold> ended) {
+  if (auto done = end_sqlite_holds(open_->connection, ended); !done)
+    return lost_unless_busy(done.error());
+  return {};
+}
+
+Result<void> SqliteStore::put_back(std::span<const std::int64_t> ids) {
+  if (auto done = put_back_sqlite(open_->connection, ids); !done)
+    return lost_unless_busy(done.error());
+  return {};
 }
 
 Result<StoreState> SqliteStore::with_delivered() {
@@ -398,9 +389,13 @@ Result<StoreState> SqliteStore::with_delivered() {
   for (;;) {
     const auto stepped = poison->step();
     if (!stepped) return lost_unless_busy(stepped.error());
-    if (*stepped == SqliteStatement::Step::done) return state_;
+    if (*stepped == SqliteStatement::Step::done) break;
     state_.poison.push_back(poison->integer(0));
   }
+  auto held = sqlite_held_rows(open_->connection, state_.floor, state_.delivered);
+  if (!held) return lost_unless_busy(held.error());
+  state_.held = std::move(held).value();
+  return state_;
 }
 
 Result<Offset> SqliteStore::delivered_up_to() {
@@ -544,10 +539,17 @@ Result<Backlog> SqliteStore::backlog() {
 
 // Who else has a transaction open SQLite does not tell.
 Result<Trouble> SqliteStore::trouble() {
-  const auto dead =
-      open_->connection.query_integer("select count(*) from ringcast_failed where state = 2");
-  if (!dead) return lost_unless_busy(dead.error());
-  return Trouble{.dead = static_cast<std::uint64_t>(*dead)};
+  auto counts = open_->connection.prepare(
+      "select (select count(*) from ringcast_failed where state = 2),"
+      " (select count(*) from ringcast_failed where state = 1),"
+      " (select count(*) from ringcast_failed where state = 2 and hold_at is not null"
+      "  and released is null)");
+  if (!counts) return lost(counts.error().detail);
+  if (const auto stepped = counts->step(); !stepped) return lost_unless_busy(stepped.error());
+  const auto count = [&](int column) {
+    return static_cast<std::uint64_t>(counts->integer(column));
+  };
+  return Trouble{.dead = count(0), .held = count(1), .holds = count(2)};
 }
 
 // Changes with each commit of another connection. None: it can not be read, so next() will say why.

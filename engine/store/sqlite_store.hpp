@@ -42,6 +42,8 @@ class SqliteStore final : public OutboxStore {
   Result<Window> next(Read read, std::uint32_t limit) override;
   [[nodiscard]] bool replaying() const override;
   Result<void> fail(std::span<const FailedRow> rows) override;
+  Result<void> end_holds(std::span<const EndedHold> ended) override;
+  Result<void> put_back(std::span<const std::int64_t> ids) override;
   Result<void> note_delivered(Offset top) override;
   Result<void> note_on_trial(Offset top) override;
   Result<Trial> begin_trial(Offset delivered) override;

@@ -189,7 +189,8 @@ class SqliteStore(Store):
         self.remove()
 
     def ids(self):
-        return {row[0] for row in self.query("select event_id from ringcast_outbox")}
+        return {row[0] for row in self.query("select event_id from ringcast_outbox"
+                                             " where event_type <> 'ringcast:withdrawn'")}
 
     def positions(self):
         """id -> [(epoch, offset)], by the store's own record."""
@@ -244,7 +245,8 @@ class PostgresStore(Store):
         self._admin(f'create database "{self.name}"')
 
     def ids(self):
-        return {str(row[0]) for row in self.query("select event_id from ringcast.outbox")}
+        return {str(row[0]) for row in self.query("select event_id from ringcast.outbox"
+                                                  " where event_type <> 'ringcast:withdrawn'")}
 
     def positions(self):
         """id -> [(epoch, offset)], by the store's own record."""

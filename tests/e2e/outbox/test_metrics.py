@@ -25,6 +25,22 @@ def test_looks_at_the_store_replayed_rows_and_lag_are_counted(world):
     assert metrics["ringcast_outbox_lag_seconds"] == 0
 
 
+def test_commit_to_socket_begins_with_the_insert_not_with_what_the_application_says(world):
+    daemon = world.daemon()
+    client = world.crowd.add("reads", ["tenant:t1"], [daemon])
+    world.crowd.wait_live()
+    session = world.store.session()
+    table = "ringcast_outbox" if world.store.kind == "sqlite" else "ringcast.outbox"
+    session.execute(f"insert into {table}(tenant_id, aggregate_type, aggregate_id, event_type,"
+                    " payload, occurred_at) values('t1', 'Thing', 'a', 'alpha.thing.changed',"
+                    " '{}', '2020-01-01T00:00:00Z')")
+    session.close()
+    name = "ringcast_commit_to_socket_seconds"
+    wait_until(lambda: daemon.metric(f"{name}_count") == 1, "the event")
+    assert client.shown
+    assert 0 <= daemon.metric(f"{name}_sum") < 86_400
+
+
 def test_dead_letters_are_counted_by_reason_and_do_not_degrade_the_daemon(world):
     daemon = world.daemon()
     world.write(payload="[1]", deliverable=False)

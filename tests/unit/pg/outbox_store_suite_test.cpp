@@ -112,6 +112,7 @@ std::string mode_name(const testing::TestParamInfo<BackendFactory>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Pg, ArchiveCommandSuite, kModes, mode_name);
 INSTANTIATE_TEST_SUITE_P(Pg, OutboxOperatorSuite, kModes, mode_name);
+INSTANTIATE_TEST_SUITE_P(Pg, OutboxHoldSuite, kModes, mode_name);
 
 TEST(PgOperator, TheOverviewNamesWhatIsInTheWay) {
   TestDatabase database;

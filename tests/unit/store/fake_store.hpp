@@ -34,6 +34,9 @@ class FakeDatabase {
     bool busy = false;
     std::vector<FailedRow> failed;
     bool refuses_failed = false;
+    std::vector<EndedHold> ended;
+    std::vector<std::int64_t> put_back;
+    std::vector<HeldRow> held;
     Offset delivered = 0;
     Trial trial;
     std::vector<std::int64_t> poison;
@@ -78,14 +81,14 @@ class FakeStore final : public OutboxStore {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.opens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor, state.delivered, state.poison};
+      return StoreState{state.epoch, state.floor, state.delivered, state.poison, state.held};
     });
   }
   Result<StoreState> reopen() override {
     return database_.serve([](FakeDatabase::State& state) -> Result<StoreState> {
       ++state.reopens;
       if (!state.reachable) return Error{Errc::unavailable, "fake: not reachable"};
-      return StoreState{state.epoch, state.floor, state.delivered, state.poison};
+      return StoreState{state.epoch, state.floor, state.delivered, state.poison, state.held};
     });
   }
   Result<Window> next(Read read, std::uint32_t limit) override {
@@ -115,6 +118,21 @@ class FakeStore final : public OutboxStore {
       if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
       if (state.refuses_failed) return Error{Errc::rate_limited, "fake: busy"};
       state.failed.insert(state.failed.end(), rows.begin(), rows.end());
+      return {};
+    });
+  }
+  Result<void> end_holds(std::span<const EndedHold> ended) override {
+    return database_.serve([ended](FakeDatabase::State& state) -> Result<void> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      state.ended.insert(state.ended.end(), ended.begin(), ended.end());
+      return {};
+    });
+  }
+  Result<void> put_back(std::span<const std::int64_t> ids) override {
+    return database_.serve([ids](FakeDatabase::State& state) -> Result<void> {
+      if (!state.reachable) return Error{Errc::unavailable, "fake: lost"};
+      if (state.refuses_failed) return Error{Errc::rate_limited, "fake: busy"};
+      state.put_back.insert(state.put_back.end(), ids.begin(), ids.end());
       return {};
     });
   }

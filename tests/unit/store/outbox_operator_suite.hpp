@@ -258,4 +258,110 @@ TEST_P(ArchiveCommandSuite, AFileThatAnotherWritesIsRefusedAndNothingIsRemoved) 
   EXPECT_EQ(backend_->rows_left(), "nine six new");
 }
 
+// A head and two rows that wait, of one aggregate; failed as the source fails them.
+class OutboxHoldSuite : public OutboxOperatorSuite {
+ protected:
+  void hold(OutboxStore& store) {
+    auto writer = backend_->make_writer();
+    for (int i = 0; i < 3; ++i) writer->write({"a"});
+    rows_ = read_all(store);
+    std::vector<FailedRow> failed;
+    for (const OutboxRow& row : rows_)
+      failed.push_back({row.id, row.event_id->text(), failed.empty() ? "schema" : "held", "why",
+                        row.offset, row.offset});
+    ASSERT_TRUE(store.fail(failed).ok());
+    ASSERT_TRUE(store.note_delivered(rows_.back().offset).ok());
+  }
+  std::int64_t id(std::size_t at) const { return rows_[at].id; }
+
+  // id, blocks, open of what another daemon would begin with.
+  std::vector<std::tuple<std::int64_t, bool, bool>> held() {
+    auto other = open_store();
+    std::vector<std::tuple<std::int64_t, bool, bool>> out;
+    for (const HeldRow& row : state_.held) {
+      EXPECT_EQ(row.aggregate, aggregate_name("42", "Task", "a"));
+      out.emplace_back(row.id, row.blocks, row.open);
+    }
+    return out;
+  }
+
+  std::vector<OutboxRow> rows_;
+};
+
+TEST_P(OutboxHoldSuite, AnotherDaemonFindsWhatIsHeldInItsOrder) {
+  auto store = open_store();
+  EXPECT_THAT(state_.held, testing::IsEmpty());
+  hold(*store);
+  EXPECT_THAT(held(),
+              testing::ElementsAre(std::tuple(id(0), true, true), std::tuple(id(1), false, true),
+                                   std::tuple(id(2), false, true)));
+  const auto trouble = store->trouble();
+  ASSERT_TRUE(trouble.ok());
+  EXPECT_EQ(trouble->dead, 1U);
+  EXPECT_EQ(trouble->held, 2U);
+  EXPECT_EQ(trouble->holds, 1U);
+  const auto overview = open_operator()->overview();
+  ASSERT_TRUE(overview.ok());
+  EXPECT_EQ(overview->held, 2U);
+  EXPECT_EQ(overview->holds, 1U);
+}
+
+TEST_P(OutboxHoldSuite, AnEndedHoldIsOpenOnlyForWhoReadsFromBeforeItsEnd) {
+  auto store = open_store();
+  hold(*store);
+  auto outbox = open_operator();
+  ASSERT_TRUE(outbox->redrive(id(0)).ok());
+  const auto copy = read_all(*store);
+  ASSERT_EQ(copy.size(), 1U);
+  const EndedHold ended{id(0), copy[0].offset};
+  ASSERT_TRUE(store->end_holds({&ended, 1}).ok());
+  const EndedHold again{id(0), copy[0].offset + 1};
+  ASSERT_TRUE(store->end_holds({&again, 1}).ok()) << "told twice, kept once";
+  EXPECT_EQ(held()[0], std::tuple(id(0), true, true)) << "its copy was not noted as delivered";
+  ASSERT_TRUE(store->note_delivered(copy[0].offset).ok());
+  EXPECT_EQ(held()[0], std::tuple(id(0), true, false));
+  EXPECT_EQ(store->trouble()->holds, 0U);
+}
+
+TEST_P(OutboxHoldSuite, WhatWaitsIsPutBackOnceInItsOrder) {
+  auto store = open_store();
+  hold(*store);
+  auto other = open_store();
+  const std::int64_t ids[] = {id(1), id(2)};
+  ASSERT_TRUE(store->put_back(ids).ok());
+  ASSERT_TRUE(other->put_back(ids).ok());
+  const auto copies = read_all(*store);
+  ASSERT_EQ(copies.size(), 2U);
+  EXPECT_EQ(copies[0].redrive_of, id(1));
+  EXPECT_EQ(copies[1].redrive_of, id(2));
+  EXPECT_EQ(copies[0].event_id, rows_[1].event_id);
+  const auto letter = open_operator()->show(id(1));
+  ASSERT_TRUE(letter.ok());
+  EXPECT_EQ(letter->state, DeadLetter::State::redriven);
+  EXPECT_EQ(letter->redriven_as, copies[0].id);
+  const std::int64_t head[] = {id(0)};
+  ASSERT_TRUE(store->put_back(head).ok());
+  EXPECT_THAT(read_all(*store), testing::IsEmpty()) << "what is dead is the operator's";
+}
+
+TEST_P(OutboxHoldSuite, ARowThatOnlyWaitsIsListedAndDroppedButNotRedriven) {
+  auto store = open_store();
+  hold(*store);
+  auto outbox = open_operator();
+  EXPECT_THAT(listed(*outbox, {}), testing::ElementsAre(id(0), id(1), id(2)));
+  EXPECT_THAT(listed(*outbox, {.held = false}), testing::ElementsAre(id(0)));
+  const auto redriven = outbox->redrive(id(1));
+  ASSERT_FALSE(redriven.ok());
+  EXPECT_EQ(redriven.error().code, Errc::conflict);
+  EXPECT_THAT(redriven.error().detail, testing::HasSubstr("waits behind"));
+  ASSERT_TRUE(outbox->drop(id(1)).ok());
+  ASSERT_TRUE(outbox->drop(id(0)).ok());
+  const auto said = read_all(*store);
+  ASSERT_EQ(said.size(), 2U);
+  EXPECT_TRUE(Holds::withdraws(said[0]));
+  EXPECT_EQ(said[0].redrive_of, id(1));
+  EXPECT_EQ(said[1].redrive_of, id(0));
+  EXPECT_FALSE(outbox->drop(id(0)).ok());
+}
+
 }  // namespace ringcast

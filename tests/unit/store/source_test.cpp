@@ -596,6 +596,87 @@ TEST_F(SourceTest, ABusyStoreIsAskedAgainAndNotReopened) {
   EXPECT_EQ(database_.use([](FakeDatabase::State& state) { return state.reopens; }), 0U);
 }
 
+TEST_F(SourceTest, NoErrorOfTheStoreIsTheVerdictOfARow) {
+  start(1, 100);
+  ASSERT_TRUE(wait_for([&] { return is_ready(); }));
+  for (Offset offset = 1; offset <= 6; ++offset) {
+    database_.use([&](FakeDatabase::State& state) {
+      (offset % 2 == 0 ? state.busy : state.refuses_failed) = true;
+      state.reachable = offset % 3 != 0;
+    });
+    auto bad = row(2 * offset);
+    bad.payload = "[1]";
+    commit(window({row(2 * offset - 1), bad}));
+    ASSERT_TRUE(wait_for([&] {
+      return offset % 3 == 0   ? status().state == SourceStatus::State::lost
+             : offset % 2 == 0 ? status().detail == "fake: busy"
+                               : status().rows == 2 * offset;
+    }));
+    database_.use([](FakeDatabase::State& state) {
+      state.busy = state.refuses_failed = false;
+      state.reachable = true;
+    });
+    ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == offset; }));
+  }
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.failed.size(); }) == 6;
+  }));
+  EXPECT_EQ(offsets_in("tenant:42"), (std::vector<Offset>{1, 3, 5, 7, 9, 11}));
+  for (const FailedRow& failed :
+       database_.use([](FakeDatabase::State& state) { return state.failed; }))
+    EXPECT_EQ(failed.reason, "invalid");
+}
+
+TEST_F(SourceTest, RowsOfAHeldAggregateArePutBackOnceTheirHeadIsDelivered) {
+  config_.outbox.hold = {"*"};
+  start(1, 100);
+  auto head = row(1);
+  head.payload = "[1]";
+  commit(window({head, row(2), row(3)}));
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.failed.size(); }) == 3;
+  }));
+  const auto failed = database_.use([](FakeDatabase::State& state) { return state.failed; });
+  EXPECT_EQ(failed[0].reason, "invalid");
+  EXPECT_EQ(failed[0].hold_at, 1U);
+  EXPECT_EQ(failed[1].reason, "held");
+  EXPECT_EQ(failed[2].hold_at, 3U);
+  database_.use([](FakeDatabase::State& state) { state.refuses_failed = true; });
+  auto copy = row(4);
+  copy.redrive_of = 1;
+  commit(window({copy}));
+  ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:42").size() == 1; }));
+  database_.use([](FakeDatabase::State& state) { state.refuses_failed = false; });
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.put_back.size(); }) == 2;
+  }));
+  database_.use([](FakeDatabase::State& state) {
+    EXPECT_THAT(state.put_back, testing::ElementsAre(2, 3));
+    EXPECT_THAT(state.ended, testing::Contains(EndedHold{1, 4}));
+  });
+}
+
+TEST_F(SourceTest, AStartInTheMidstOfAHoldGoesOnWithIt) {
+  config_.outbox.hold = {"*"};
+  database_.use([](FakeDatabase::State& state) {
+    state.floor = 5;
+    state.delivered = state.last = 10;
+    const std::string aggregate = aggregate_name("42", "Task", "task");
+    state.held = {{9, 9, true, true, aggregate}, {10, 10, false, true, aggregate}};
+  });
+  start(1, 100);
+  commit(window({row(11), row(12, "43")}));
+  ASSERT_TRUE(wait_for([&] { return offsets_in("tenant:43").size() == 1; }));
+  EXPECT_TRUE(offsets_in("tenant:42").empty());
+  auto copy = row(13);
+  copy.redrive_of = 9;
+  commit(window({copy}));
+  ASSERT_TRUE(wait_for([&] {
+    return database_.use([](FakeDatabase::State& state) { return state.put_back.size(); }) == 2;
+  }));
+  EXPECT_EQ(offsets_in("tenant:42"), (std::vector<Offset>{13}));
+}
+
 TEST_F(SourceTest, AGapInTheTableRaisesTheFloorBehindTheWindow) {
   start(1, 100);
   ASSERT_TRUE(wait_for([&] { return is_ready(); }));

@@ -31,6 +31,11 @@ INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxOperatorSuite,
                            return std::make_unique<SqliteBackend>();
                          })));
 
+INSTANTIATE_TEST_SUITE_P(Sqlite, OutboxHoldSuite,
+                         testing::Values(BackendFactory([]() -> std::unique_ptr<StoreBackend> {
+                           return std::make_unique<SqliteBackend>();
+                         })));
+
 namespace {
 
 using testing::ElementsAre;
