@@ -207,8 +207,31 @@ def limit_section(asked):
     return f"{machine['cpus']} CPUs ({machine['cpu']}), load of the machine {machine['load'][0]:.1f} at the start.\n\n{table(LIMIT_HEAD, rows)}"
 
 
+def python_section(asked):
+    machine = asked["machine"]
+    published = [[loop, number(one["publish_ns"]["empty"]), number(one["publish_ns"]["publish_nowait"]),
+                  number(one["publish_ns"]["publish_nowait"] / one["publish_ns"]["empty"], 2), number(one["publish_ns"]["send"]),
+                  number(one["publish_ns"]["send"] / one["publish_ns"]["empty"], 2)] for loop, one in asked["bridge"].items()]
+    messages = [[kind, loop, number(1e3 / two["engine"], 2), number(1e3 / two["null"], 2), number(two["ratio"], 2)]
+                for loop, one in asked["bridge"].items() for kind, two in one["message_ns"].items()]
+    loads = [[load, server, number(one.get("per_cpu_s")), number(one.get("ratios", {}).get("picows-" + server.split("-")[-1]), 2),
+              number(one.get("ratios", {}).get("ringcastd"), 2), f"{one['failed']} of {one['runs']}"]
+             for load, by_server in asked["results"].items() for server, one in by_server.items()]
+    woken = ", ".join(f"{one['wakeups_per_s']:g} ({name}, {one['connections']} connections)" for name, one in asked["idle"].items())
+    return "\n\n".join([
+        f"{machine['cpus']} CPUs ({machine['cpu']}), Python {asked['python']}, load of the machine {min(asked['load']):.1f} to"
+        f" {max(asked['load']):.1f}, {asked['rounds']} rounds of {machine['date']}.",
+        "CPU nanoseconds of a publish, 128 octets:", table(
+            ["event loop", "empty pybind11 method", "`publish_nowait`", "ratio", "`_core.send`", "ratio"], published),
+        "Millions of messages a CPU-second of the loop's thread:", table(
+            ["handler", "event loop", "engine", "null bridge", "ratio"], messages),
+        "Messages a CPU-second of the server, all threads:", table(
+            ["load", "server", "messages", "to picows on the same loop", "to ringcastd", "failed runs"], loads),
+        f"Wake-ups a second of all threads together, idle: {woken}."])
+
+
 SECTIONS = {"inprocess": inprocess_section, "limit": limit_section, "flush": flush_section,
-            "deflate": deflate_section}  # others are of bench/suite.py
+            "deflate": deflate_section, "python": python_section}  # others are of bench/suite.py
 
 
 def main():
