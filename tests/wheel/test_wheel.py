@@ -43,6 +43,12 @@ def test_the_module_shows_nothing_but_its_init_function():
     assert [line.split()[-1] for line in shown if line] == ["PyInit__core"]
 
 
+def test_pytest_finds_the_fixtures(tmp_path):
+    said = subprocess.run([sys.executable, "-m", "pytest", "--fixtures", "-p", "no:cacheprovider"], cwd=tmp_path,
+                          capture_output=True, text=True).stdout
+    assert all(name in said for name in ("rc_engine", "rc_client", "published", "rc_clock"))
+
+
 def test_the_engine_runs():
     async def use():
         async with (ringcast.Engine(listen="127.0.0.1:0") as engine,
