@@ -3,6 +3,7 @@
 #include <array>
 
 #include "pg/hold_schema.hpp"
+#include "pg/many_schema.hpp"
 #include "pg/status_schema.hpp"
 
 namespace ringcast::pg {
@@ -570,7 +571,7 @@ end $$;
 }  // namespace
 
 std::span<const SchemaVersion> schema_versions() {
-  static const std::array<SchemaVersion, 8> versions = {{
+  static const std::array<SchemaVersion, 9> versions = {{
       {1, "outbox", kTables},
       {2, "functions", kFunctions},
       {3, "row_limits", kRowLimits},
@@ -579,6 +580,7 @@ std::span<const SchemaVersion> schema_versions() {
       {6, "trial", kTrial},
       {7, "retention", kRetention},
       {8, "holds", hold_schema_sql()},
+      {9, "many_events", many_schema_sql()},
   }};
   return versions;
 }

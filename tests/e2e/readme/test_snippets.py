@@ -25,7 +25,7 @@ STORE = True
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
           "dev", "outbox-status", "outbox-dead-letters", "outbox-archive", "outbox-rights",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
-          "write-sqlalchemy-async", "write-many", "typed-events", "server-api",
+          "write-sqlalchemy-async", "write-many", "write-sql", "typed-events", "server-api",
           "python-publisher", "python-embedded", "python-handlers", "python-django", "python-flask", "python-celery"}
 
 

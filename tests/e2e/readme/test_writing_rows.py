@@ -63,6 +63,16 @@ def test_the_change_and_its_event_are_committed(client, store, name, scheme):
     assert store.query("select employee from task") == [("ann",)]
 
 
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+def test_events_written_in_sql_arrive(client, store):
+    session = store.session()
+    session.execute(snippet("write-sql"))
+    session.close()
+    assert [(event["type"], event["data"]["aggregateId"]) for event in client.events(3)] == [
+        ("kitchen.task.claimed", "7"), ("kitchen.task.released", "7"), ("kitchen.task.claimed", "8")]
+    assert store.query("select employee from task") == [("ann",)]
+
+
 @pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_a_typed_event_is_written_and_read(client, store):
     reading = snippet("typed-events") + "\nimport json\nprint(received(json.loads(sys.argv[2])))"

@@ -89,6 +89,135 @@ TEST(CreateOutboxEvent, WithLockAggregateWaitsForTheAggregateAlone) {
   EXPECT_EQ(second.sqlstate(create("7")), "success");
 }
 
+// An event of create_outbox_events() with these members besides the required ones.
+std::string event_with(std::string_view members) {
+  return fmt::format(
+      R"({{"tenant_id":"42","aggregate_type":"Task","aggregate_id":"7","event_type":"a.b",)"
+      R"("payload":{{"n":1}}{}{}}})",
+      members.empty() ? "" : ",", members);
+}
+
+TEST(CreateOutboxEvents, WritesAllInTheirOrderInTheCallersTransaction) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  std::string events = "[";
+  for (int i = 0; i < 100; ++i)
+    events += fmt::format(
+        R"({}{{"tenant_id":"42","aggregate_type":"Task","aggregate_id":"{}","event_type":"a.b",)"
+        R"("payload":{{}},"room":{}}})",
+        i == 0 ? "" : ",", i, i % 2 == 0 ? "null" : R"("room:1")");
+  app.run("begin");
+  auto made = app.connection().query(
+      "select array_to_string(ringcast.create_outbox_events($1::jsonb), ',')",
+      Params{}.add(events + "]"));
+  ASSERT_TRUE(made) << made.error().detail;
+  EXPECT_THAT(read_all(*store), ElementsAre());
+  app.run("commit");
+  auto window = store->next(OutboxStore::Read::record, 200);
+  ASSERT_TRUE(window);
+  ASSERT_EQ(window->rows.size(), 100U);
+  std::string ids;
+  for (int i = 0; i < 100; ++i) {
+    const OutboxRow& row = window->rows[i];
+    EXPECT_EQ(row.aggregate_id, std::to_string(i));
+    EXPECT_EQ(row.room.has_value(), i % 2 == 1);
+    ids += (i == 0 ? "" : ",") + row.event_id->text();
+  }
+  EXPECT_EQ(made->text(0, 0), ids);
+  EXPECT_EQ(app.value("select array_length(ringcast.create_outbox_events('[]'), 1) is null"),
+            "true");
+}
+
+TEST(CreateOutboxEvents, KeepsEveryField) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  const std::string id = Uuid::random().text();
+  auto made = app.connection().query(
+      "select ringcast.create_outbox_events($1::jsonb)",
+      Params{}.add(fmt::format(
+          "[{}]",
+          event_with(fmt::format(
+              R"("event_id":"{}","occurred_at":"2026-01-02T03:04:05Z","exclude_user":"bob",)"
+              R"("conflation_key":"k","headers":{{"traceparent":"x"}},"lock_aggregate":true)",
+              id)))));
+  ASSERT_TRUE(made) << made.error().detail;
+  auto window = store->next(OutboxStore::Read::record, 10);
+  ASSERT_TRUE(window);
+  ASSERT_EQ(window->rows.size(), 1U);
+  const OutboxRow& row = window->rows[0];
+  EXPECT_EQ(row.event_id, Uuid::parse(id));
+  EXPECT_EQ(row.exclude_user, "bob");
+  EXPECT_EQ(row.conflation_key, "k");
+  EXPECT_EQ(row.occurred_at, parse_timestamp("2026-01-02T03:04:05.000000Z"));
+  EXPECT_EQ(row.payload, "{\"n\": 1}");
+  EXPECT_EQ(app.value("select headers ->> 'traceparent' from ringcast.outbox"), "x");
+}
+
+TEST(CreateOutboxEvents, AMistakeIsNamedByIndexAndFieldAndNothingIsWritten) {
+  TestDatabase database;
+  Session app(database.url());
+  const auto text = [](std::string_view field, std::size_t octets) {
+    return fmt::format(R"("{}":"{}")", field, std::string(octets, 'x'));
+  };
+  const struct {
+    std::string event;
+    std::string says;  // empty: taken
+  } cases[] = {
+      {event_with(""), ""},
+      {"7", "events[1]: is not an object"},
+      {event_with(R"("rooom":"x")"), "events[1].rooom: is not a field"},
+      {R"({"tenant_id":"42"})", "events[1].aggregate_type: is missing"},
+      {event_with(R"("tenant_id":null)"), "events[1].tenant_id: is missing"},
+      {event_with(R"("tenant_id":42)"), "events[1].tenant_id: is not a string"},
+      {event_with(R"("tenant_id":"42:kitchen")"), "events[1].tenant_id: is not 1 to 120"},
+      {event_with(text("tenant_id", 120)), ""},
+      {event_with(text("tenant_id", 121)), "events[1].tenant_id: is not 1 to 120"},
+      {event_with(R"("aggregate_type":"")"), "events[1].aggregate_type: has not 1 to 255"},
+      {event_with(text("aggregate_id", 255)), ""},
+      {event_with(text("aggregate_id", 256)), "events[1].aggregate_id: has not 1 to 255"},
+      {event_with(text("room", 255)), ""},
+      {event_with(text("room", 256)), "events[1].room: has not 1 to 255"},
+      {event_with(text("conflation_key", 256)), "events[1].conflation_key: has more than 255"},
+      {event_with(text("exclude_user", 121)), "events[1].exclude_user: is not 1 to 120"},
+      {event_with(R"("event_type":"ping")"), "events[1].event_type: is one of the engine's own"},
+      {event_with(R"("event_type":"a b.c")"), "events[1].event_type: what stands before"},
+      {event_with(R"("event_type":"a b.c","room":"r:1")"), ""},
+      {event_with(R"("room":"r:1",)" + text("event_type", 128)), ""},
+      {event_with(R"("room":"r:1",)" + text("event_type", 129)), "events[1].event_type: has not"},
+      {event_with(R"("payload":[1])"), "events[1].payload: is not an object"},
+      {event_with(R"("payload":null)"), "events[1].payload: is missing"},
+      {event_with(R"("headers":"x")"), "events[1].headers: is not an object"},
+      {event_with(R"("lock_aggregate":"yes")"), "events[1].lock_aggregate: is not true or false"},
+      {event_with(R"("event_id":"7")"), "events[1].event_id: is not a UUID"},
+      {event_with(R"("occurred_at":"noon")"), "events[1].occurred_at: is not a time"},
+      {event_with(R"("occurred_at":"infinity")"), "events[1].occurred_at: is not a time"},
+  };
+  for (const auto& [event, says] : cases) {
+    app.run("truncate ringcast.outbox");
+    auto done = app.connection().query(
+        "select ringcast.create_outbox_events($1::jsonb)",
+        Params{}.add(fmt::format("[{},{},{}]", event_with(""), event, event_with(""))));
+    EXPECT_EQ(done.ok(), says.empty()) << event;
+    if (!done) {
+      EXPECT_THAT(done.error().detail, HasSubstr(says)) << event;
+    }
+    EXPECT_EQ(app.value("select count(*) from ringcast.outbox"), says.empty() ? "3" : "0") << event;
+  }
+  EXPECT_EQ(app.sqlstate("select ringcast.create_outbox_events('{}')"), "22023");
+  EXPECT_EQ(app.sqlstate("select ringcast.create_outbox_events(null)"), "22023");
+}
+
+TEST(CreateOutboxEvents, AWriterWithItsRightsAloneMayCallIt) {
+  TestDatabase database;
+  const Role role(database);
+  Session(database.url()).run(fmt::format("select ringcast.grant_writer('{}')", role.name()));
+  Session app(with_user(database.url(), role.name()));
+  EXPECT_EQ(app.sqlstate("select ringcast.create_outbox_events('[" + event_with("") + "]')"),
+            "success");
+}
+
 TEST(OutboxTable, RefusesWhatNoRoomCouldBeMadeOfAndNamesTheField) {
   TestDatabase database;
   Session app(database.url());
