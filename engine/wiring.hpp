@@ -38,13 +38,13 @@ struct Engine::Parts {
   std::vector<std::unique_ptr<ShardMetrics>> metrics;
   SourceMetrics source_metrics;
   std::optional<Exposition> exposition;
-  std::vector<std::unique_ptr<Port>> ports;
-  Application application;
-  std::vector<std::unique_ptr<ApplicationThread>> application_threads;  // of the last ports
-  std::vector<ShardSender> application_control;                         // for StopMail, to each
   Wakeup source_wakeup;
   std::unique_ptr<Mailbox<SourceMail>> source_mailbox;
   Latest<SourceStatus> source_status;
+  std::vector<std::unique_ptr<Port>> ports;  // behind the mailboxes that they send to
+  Application application;
+  std::vector<std::unique_ptr<ApplicationThread>> application_threads;  // of the last ports
+  std::vector<ShardSender> application_control;                         // for StopMail, to each
   std::unique_ptr<Source> source;
   std::vector<std::unique_ptr<Shard>> shards;
   std::vector<ShardSender> control;  // for StopMail
