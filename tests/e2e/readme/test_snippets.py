@@ -25,6 +25,7 @@ STORE = True
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
           "dev", "outbox-status", "outbox-dead-letters", "outbox-archive", "outbox-rights",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
+          "python-asyncio", "python-tested", "python-testing",
           "write-sqlalchemy-async", "write-many", "write-sql", "typed-events", "server-api",
           "python-publisher", "python-embedded", "python-handlers", "python-django", "python-flask", "python-celery"}
 
