@@ -14,7 +14,7 @@ namespace ringcast::pg {
 
 namespace {
 
-constexpr int kAttemptsMax = 4;
+constexpr int kClaimAttemptsMax = 4;
 
 const Statement kClaim = {"claim",
                           "select * from ringcast.claim_window($1, $2, $3::int, $4::bigint,"
@@ -69,7 +69,7 @@ Result<Window> StatusReader::next(Connection& connection, OutboxStore::Read read
                                   std::uint32_t limit) {
   ensure(limit >= 1 && limit <= kWindowRowsMax, "a window of 1 to 8,191 rows");
   const bool claims = read != OutboxStore::Read::recorded_only;
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+  for (int attempt = 0; attempt < kClaimAttemptsMax; ++attempt) {
     if (ahead_.empty() && (behind_ || !claims)) {
       auto windows = windows_after(connection, cursor_.no);
       if (!windows) return windows.error();

@@ -42,7 +42,7 @@ void append_position_fields(std::string& json, const std::optional<Position>& at
 }
 
 // All of a publish but its room.
-PublishBody read_publish(JsonFields& fields) {
+PublishBody read_publish_body(JsonFields& fields) {
   PublishBody publish;
   publish.type = fields.event_type("type");
   publish.data = read_payload(fields, "data", JsonShape::any);
@@ -68,7 +68,7 @@ Result<PublishBody> decode_publish_body(std::string_view body) {
   JsonFields fields(problems);
   if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
   std::string room(fields.room());
-  PublishBody publish = read_publish(fields);
+  PublishBody publish = read_publish_body(fields);
   publish.room = std::move(room);
   if (!problems.empty()) return validation(std::move(problems));
   return publish;
@@ -92,7 +92,7 @@ Result<BroadcastBody> decode_broadcast_body(std::string_view body, std::size_t r
   }
   // Each room's event has an id of its own, so that none looks like a repeat of another.
   if (fields.find("id") != nullptr) fields.wrong("id", "can not be given for several rooms");
-  broadcast.publish = read_publish(fields);
+  broadcast.publish = read_publish_body(fields);
   if (!problems.empty()) return validation(std::move(problems));
   return broadcast;
 }
