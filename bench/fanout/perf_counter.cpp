@@ -29,7 +29,8 @@ Result<void> PerfCounter::add(pid_t thread) {
   attributes.inherit = 1;
   const long event = ::syscall(SYS_perf_event_open, &attributes, thread, -1, -1, 0);
   if (event < 0)
-    return {Errc::unavailable,
+    // A thread may end between its listing and here, and has nothing more to count.
+    return {errno == ESRCH ? Errc::not_found : Errc::unavailable,
             fmt::format("perf_event_open of thread {}: {}", thread, std::strerror(errno))};
   open_.push_back(static_cast<int>(event));
   return {};
@@ -39,7 +40,9 @@ Result<void> PerfCounter::add_process(pid_t process) {
   std::error_code error;
   for (const auto& task :
        std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process), error))
-    if (auto added = add(std::stoi(task.path().filename())); !added) return added;
+    if (auto added = add(std::stoi(task.path().filename()));
+        !added && added.error().code != Errc::not_found)
+      return added;
   if (error) return {Errc::not_found, fmt::format("there is no process {}", process)};
   return {};
 }

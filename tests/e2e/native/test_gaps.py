@@ -119,11 +119,12 @@ def test_one_connection_with_rooms_of_every_policy(daemon, connect):
         daemon.publish("strict:2", data={"n": n, "pad": PAYLOAD})
         daemon.publish("last:2", data={"n": n, "pad": PAYLOAD}, key="k")
     slow.send_json({"type": "ping", "id": "alive"})
-    messages = []
-    while not messages or messages[-1].get("id") != "alive":
+    messages, latest = [], -1
+    while latest < 2 or not any(m.get("id") == "alive" for m in messages):  # they may come from two shards
         messages.append(slow.receive_next())
+        if messages[-1].get("room") == "last:2" and "data" in messages[-1]:
+            latest = messages[-1]["data"]["n"]
     assert [m["data"]["n"] for m in messages if m.get("room") == "strict:2" and "data" in m] == [0, 1, 2]
-    assert [m["data"]["n"] for m in messages if m.get("room") == "last:2" and "data" in m][-1] == 2
     assert daemon.metric("ringcast_slow_consumers_total") == closed
 
 
