@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "auth/grants.hpp"
 #include "auth/identity.hpp"
 #include "bindings/message_type.hpp"
 #include "bindings/pages.hpp"
@@ -18,14 +19,6 @@ namespace {
 
 // The clock is looked at after so many messages; fewer when their handlers are slow.
 constexpr std::size_t kChunk = 64;
-
-std::uint64_t number_of(SubscriptionId id) {
-  return std::uint64_t{id.generation} << 32U | id.index;
-}
-
-SubscriptionId id_of(std::uint64_t number) {
-  return {static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32U)};
-}
 
 py::object text_or_none(std::string_view text) {
   if (text.empty()) return py::none();
@@ -41,20 +34,6 @@ template <class Plain>
 py::bytes octets_of(const Plain& value) {
   static_assert(std::has_unique_object_representations_v<Plain>);
   return {reinterpret_cast<const char*>(&value), sizeof value};
-}
-
-std::string_view name_of(GapMail::Reason reason) {
-  switch (reason) {
-    case GapMail::Reason::overflow:
-      return "overflow";
-    case GapMail::Reason::expired:
-      return "expired";
-    case GapMail::Reason::conflated:
-      return "conflated";
-    case GapMail::Reason::shard:
-      return "shard";
-  }
-  return "overflow";
 }
 
 }  // namespace
@@ -153,7 +132,7 @@ void Bridge::gap(SubscriptionId id, const GapMail& gap) {
   if (to == nullptr) return;
   hand_over(*to);
   call(missed_, py::int_(number_of(id)), text_or_none(gap.room), py::int_(gap.from),
-       py::int_(gap.to), text_or_none(name_of(gap.reason)));
+       py::int_(gap.to), text_or_none(gap_reason_name(gap.reason)));
 }
 
 void Bridge::epoch_changed(SubscriptionId id, const EpochMail& mail) {
@@ -280,12 +259,12 @@ Result<std::uint64_t> Bridge::subscribe(std::string_view room, std::optional<Pos
   Subscriber& made = subscribers_[(*id).index];
   // What lay there for the one before goes with it.
   made = Subscriber{(*id).generation, {}, {}, std::move(sink), {}, 0};
-  if (room != "*" && !room.ends_with(":*")) made.room = py::str(room.data(), room.size());
+  if (!is_pattern(room)) made.room = py::str(room.data(), room.size());
   return number_of(*id);
 }
 
 void Bridge::unsubscribe(std::uint64_t number) {
-  const SubscriptionId id = id_of(number);
+  const SubscriptionId id = slot_of(number);
   Subscriber* gone = find(id);
   if (gone == nullptr) return;
   *gone = Subscriber{gone->generation, {}, {}, {}, {}, 0};

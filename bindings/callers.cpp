@@ -1,7 +1,5 @@
 #include "bindings/callers.hpp"
 
-#include <algorithm>
-#include <array>
 #include <chrono>
 #include <utility>
 
@@ -16,14 +14,10 @@ namespace ringcast::bindings {
 
 namespace {
 
-constexpr std::array kCodes = {Errc::validation,        Errc::unauthorized, Errc::forbidden,
-                               Errc::not_found,         Errc::conflict,     Errc::rate_limited,
-                               Errc::payload_too_large, Errc::unavailable,  Errc::internal};
-
 Errc errc_of(std::string_view code) {
-  const auto known = std::find_if(kCodes.begin(), kCodes.end(),
-                                  [&](Errc errc) { return error_code(errc).code == code; });
-  return known == kCodes.end() ? Errc::internal : *known;
+  for (std::size_t i = 0; i < kErrcs; ++i)
+    if (const auto errc = static_cast<Errc>(i); error_code(errc).code == code) return errc;
+  return Errc::internal;
 }
 
 // Rooms that a caller had joined; immutable, so any thread may look.
@@ -69,7 +63,7 @@ std::uint64_t Callers::take(const HookMail& hook) {
 }
 
 void Callers::answer(std::uint64_t number, CallResult result) {
-  const SlotId id{static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32U)};
+  const SlotId id = slot_of(number);
   auto* open = open_.find(id);
   const auto* call = open == nullptr ? nullptr : std::get_if<CallMail>(open);
   if (call == nullptr) return;
@@ -79,7 +73,7 @@ void Callers::answer(std::uint64_t number, CallResult result) {
 }
 
 void Callers::decide(std::uint64_t number, Result<std::shared_ptr<const Identity>> verdict) {
-  const SlotId id{static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32U)};
+  const SlotId id = slot_of(number);
   auto* open = open_.find(id);
   const auto* asker = open == nullptr ? nullptr : std::get_if<ReplyTo>(open);
   if (asker == nullptr) return;

@@ -42,9 +42,6 @@ class Callers final {
   void decide(std::uint64_t number, Result<std::shared_ptr<const Identity>> verdict);
 
  private:
-  [[nodiscard]] static std::uint64_t number_of(SlotId id) {
-    return std::uint64_t{id.generation} << 32U | id.index;
-  }
   void send(const ReplyTo& to, const CallResult& result);
 
   Port& port_;

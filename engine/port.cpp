@@ -16,8 +16,6 @@ namespace {
 // Rooms whose route is known because a pattern includes them alone; beyond it they are found anew.
 constexpr std::size_t kPassingMax = 16'384;
 
-bool is_pattern(std::string_view room) { return room == "*" || room.ends_with(":*"); }
-
 }  // namespace
 
 Port::Port(ShardIndex self, const Config& config)
@@ -29,15 +27,17 @@ Port::~Port() = default;
 
 void Port::connect(const std::vector<std::unique_ptr<Mailbox<ShardMail>>>& shards,
                    Mailbox<SourceMail>* source) {
-  for (const auto& mailbox : shards) out_.push_back(mailbox->open(config_.engine.mailbox_max));
-  touched_.assign(out_.size(), false);
-  if (source != nullptr) source_ = source->open(config_.engine.mailbox_max);
+  std::vector<ShardSender> to;
+  for (const auto& mailbox : shards) to.push_back(mailbox->open(config_.engine.mailbox_max));
+  std::optional<SourceSender> to_source;
+  if (source != nullptr) to_source = source->open(config_.engine.mailbox_max);
+  shards_ = Senders(std::move(to), std::move(to_source));
 }
 
 // ---- what comes --------------------------------------------------------------------------------
 
 bool Port::drain(std::size_t max, PortListener& listener) {
-  wakeup_.drain();
+  if (std::exchange(parked_, false)) wakeup_.drain();
   const auto take = [&](ShardMail&& mail) {
     handle(std::move(mail), listener);
     return true;
@@ -46,6 +46,7 @@ bool Port::drain(std::size_t max, PortListener& listener) {
   if (taken >= max) return true;
   // The last look comes after the flag, see Wakeup.
   wakeup_.park();
+  parked_ = true;
   if (receiver_->drain(max, take) == 0) return false;
   wakeup_.unpark();
   return true;
@@ -92,7 +93,6 @@ void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
     return;
   }
   if (--subscription->answers_due != 0) return;
-  subscription->joined = true;
   if (subscription->pattern) {
     patterns_.push_back(id);
     forget_passing();
@@ -138,11 +138,6 @@ void Port::forget_passing() {
 
 // ---- what is asked -----------------------------------------------------------------------------
 
-void Port::send(ShardIndex shard, ShardMail&& mail) {
-  out_[shard.value].send_reserved(std::move(mail));
-  touched_[shard.value] = any_touched_ = true;
-}
-
 Result<SubscriptionId> Port::subscribe(std::string_view room, std::optional<Position> recover) {
   const bool pattern = is_pattern(room);
   if (auto good = pattern ? check_pattern(room, "room") : check_room(room); !good)
@@ -158,7 +153,6 @@ Result<SubscriptionId> Port::subscribe(std::string_view room, std::optional<Posi
   const SubscriptionId id{at, made.generation + 1};
   made.room = room;
   made.pattern = pattern;
-  made.joined = false;
   made.answers_due = pattern ? shards() : 1;
   made.generation = id.generation;
   if (auto asked = ask_for(id, std::move(recover)); !asked) return asked.error();
@@ -175,14 +169,14 @@ Result<void> Port::ask_for(SubscriptionId id, std::optional<Position> recover) {
   const ReplyTo answer_to{{self_, id}, 0};
   if (!subscription.pattern) {
     const ShardIndex home = home_shard(subscription.room, shards());
-    if (out_[home.value].credits() == 0) return busy;
-    send(home, SubscribeMail{subscription.room, answer_to, std::move(recover)});
+    if (shards_.room_at(home) == 0) return busy;
+    shards_.send(home, SubscribeMail{subscription.room, answer_to, std::move(recover)});
     return {};
   }
-  for (const ShardSender& sender : out_)
-    if (sender.credits() == 0) return busy;
   for (std::uint32_t shard = 0; shard < shards(); ++shard)
-    send({shard}, WatchMail{subscription.room, answer_to, WatchMail::Action::begin});
+    if (shards_.room_at({shard}) == 0) return busy;
+  for (std::uint32_t shard = 0; shard < shards(); ++shard)
+    shards_.send({shard}, WatchMail{subscription.room, answer_to, WatchMail::Action::begin});
   return {};
 }
 
@@ -210,7 +204,7 @@ void Port::leave_pattern(const Subscription& gone) {
   if (--watched->second != 0) return;
   watched_.erase(watched);
   for (std::uint32_t shard = 0; shard < shards(); ++shard)
-    send({shard}, WatchMail{gone.room, reply_to(0), WatchMail::Action::end});
+    shards_.send({shard}, WatchMail{gone.room, reply_to(0), WatchMail::Action::end});
 }
 
 void Port::leave_room(SubscriptionId id, const Subscription& gone) {
@@ -219,7 +213,7 @@ void Port::leave_room(SubscriptionId id, const Subscription& gone) {
   std::erase(to.to, id);
   if (--to.named != 0) return;
   if (to.to.empty()) routes_.erase(known);
-  send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
+  shards_.send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
 }
 
 Result<void> Port::reserve_answer() {
@@ -236,34 +230,17 @@ Result<void> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
   if (auto good = check_event_type(ask.type, "event"); !good) return good;
   const bool stored = namespace_for(config_, ask.room).history == HistoryKind::store;
   const ShardIndex home = home_shard(ask.room, shards());
-  if (stored && !source_) return {Errc::unavailable, "there is no store"};
-  if ((stored ? source_.credits() : out_[home.value].credits()) == 0)
+  if (stored && !shards_.has_source()) return {Errc::unavailable, "there is no store"};
+  if ((stored ? shards_.room_at_source() : shards_.room_at(home)) == 0)
     return {Errc::unavailable, "the room's shard or store is busy, try again"};
   if (tag != ReplyTo::kErrorsOnly)
     if (auto reserved = reserve_answer(); !reserved) return reserved;
-  const bool id_given = ask.id.has_value();
-  const Uuid id = id_given ? *ask.id : Uuid::random();
-  if (stored) {
-    PlainRow row{id,
-                 std::string(ask.room),
-                 std::string(ask.type),
-                 std::move(ask.data),
-                 std::string(ask.exclude_user),
-                 std::string(ask.key),
-                 {},
-                 std::string(ask.idempotency_key),
-                 id_given,
-                 {}};
-    source_.send_reserved(AppendMail{std::move(row), reply_to(tag)});
-    source_touched_ = true;
+  if (!stored) {
+    shards_.send(home, publish_mail(std::move(ask), time, {}, reply_to(tag)));
     return {};
   }
-  const Event fields{id, {}, ask.type, {}, time, ask.exclude_user, ask.key, 0};
-  send(home, PublishMail{make_events(fields, std::span(&ask.room, 1), std::move(ask.data)),
-                         reply_to(tag),
-                         {},
-                         std::string(ask.idempotency_key),
-                         id_given});
+  const bool sent = shards_.try_send_source(append_mail(std::move(ask), {}, reply_to(tag)));
+  ensure(sent, "a place that was there a moment ago is gone");
   return {};
 }
 
@@ -278,23 +255,11 @@ Result<void> Port::list_viewers(std::string_view room, std::string_view after, s
                                                       limit});
 }
 
-void Port::answer(ShardIndex shard, ShardMail mail) { send(shard, std::move(mail)); }
-
 Result<void> Port::ask(ShardIndex shard, ShardMail question) {
-  if (out_[shard.value].credits() == 0) return {Errc::unavailable, "a shard is busy, try again"};
+  if (shards_.room_at(shard) == 0) return {Errc::unavailable, "a shard is busy, try again"};
   if (auto reserved = reserve_answer(); !reserved) return reserved;
-  send(shard, std::move(question));
+  shards_.send(shard, std::move(question));
   return {};
-}
-
-void Port::flush() {
-  if (std::exchange(source_touched_, false)) source_.wake();
-  if (!std::exchange(any_touched_, false)) return;
-  for (std::size_t i = 0; i < touched_.size(); ++i) {
-    if (!touched_[i]) continue;
-    touched_[i] = false;
-    out_[i].wake();
-  }
 }
 
 }  // namespace ringcast

@@ -11,7 +11,8 @@
 
 #include "config/config.hpp"
 #include "hub/audience.hpp"
-#include "hub/hub.hpp"
+#include "hub/publish_ask.hpp"
+#include "hub/senders.hpp"
 #include "message/mail.hpp"
 #include "queue/mailbox.hpp"
 #include "queue/wakeup.hpp"
@@ -81,16 +82,16 @@ class Port final {
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,
                                           std::uint32_t limit, std::uint64_t tag);
   // Mail that has a place of its own (an answer to a call), to any shard.
-  void answer(ShardIndex shard, ShardMail mail);
+  void answer(ShardIndex shard, ShardMail mail) { shards_.send(shard, std::move(mail)); }
   // A question to one shard, with reply_to(tag) in it. Its answer comes by PortListener::mail(),
   // and whoever takes it there says answered().
   [[nodiscard]] Result<void> ask(ShardIndex shard, ShardMail question);
   void answered() { --questions_; }
-  void flush();
+  void flush() { shards_.wake_touched(); }
 
   // How shards answer it: under this address.
   [[nodiscard]] ReplyTo reply_to(std::uint64_t tag) const { return {{self_, {}}, tag}; }
-  [[nodiscard]] std::uint32_t shards() const { return static_cast<std::uint32_t>(out_.size()); }
+  [[nodiscard]] std::uint32_t shards() const { return shards_.size(); }
   [[nodiscard]] std::size_t subscriptions() const { return count_; }
 
  private:
@@ -99,7 +100,6 @@ class Port final {
     std::uint32_t generation = 0;
     std::uint32_t answers_due = 0;  // a pattern is asked of every shard
     bool open = false;
-    bool joined = false;
     bool pattern = false;
   };
   // Who gets the events of a room.
@@ -120,18 +120,14 @@ class Port final {
   [[nodiscard]] Result<void> reserve_answer();
   template <class Tell>
   void for_each_in(std::string_view room, Tell tell);
-  void send(ShardIndex shard, ShardMail&& mail);
 
   ShardIndex self_;
   const Config& config_;
   Wakeup wakeup_;
   Mailbox<ShardMail> mailbox_{wakeup_};
   std::unique_ptr<Mailbox<ShardMail>::Receiver> receiver_;
-  std::vector<ShardSender> out_;
-  std::vector<bool> touched_;
-  SourceSender source_;
-  bool source_touched_ = false;
-  bool any_touched_ = false;
+  bool parked_ = false;  // since the last look; only then has anybody written to the descriptor
+  Senders shards_;
 
   std::vector<Subscription> slots_;
   std::vector<std::uint32_t> free_;

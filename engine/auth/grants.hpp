@@ -32,6 +32,11 @@ inline constexpr std::size_t kVerbs = 3;
 // The error names `field`.
 Result<void> check_pattern(std::string_view pattern, std::string_view field);
 
+// A pattern that stands for more than the one room of its name.
+[[nodiscard]] constexpr bool is_pattern(std::string_view pattern) {
+  return pattern == "*" || pattern.ends_with(":*");
+}
+
 // Does a legal pattern include the room?
 [[nodiscard]] bool pattern_includes(std::string_view pattern, std::string_view room);
 

@@ -28,6 +28,14 @@ struct SlotId {
   explicit operator bool() const { return generation != 0; }
 };
 
+// As one number, for those who can hand on nothing else, and back.
+[[nodiscard]] constexpr std::uint64_t number_of(SlotId id) {
+  return std::uint64_t{id.generation} << 32U | id.index;
+}
+[[nodiscard]] constexpr SlotId slot_of(std::uint64_t number) {
+  return {static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32U)};
+}
+
 // A connection as other shards and threads know it.
 struct ConnectionId {
   ShardIndex shard;

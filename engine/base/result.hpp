@@ -2,6 +2,7 @@
 // bindings.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ enum class Errc : std::uint8_t {
   unavailable,        // not now: try again later
   internal,           // our fault; the log has the correlation id
 };
+
+inline constexpr std::size_t kErrcs = static_cast<std::size_t>(Errc::internal) + 1;
 
 struct ErrorCode {
   std::string_view code;  // what clients see

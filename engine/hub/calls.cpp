@@ -9,15 +9,6 @@ namespace ringcast {
 
 namespace {
 
-// The place of a question, as its answer carries it.
-std::uint64_t tag_of(SlotId question) {
-  return std::uint64_t{question.generation} << 32 | question.index;
-}
-
-SlotId question_of(std::uint64_t tag) {
-  return {static_cast<std::uint32_t>(tag), static_cast<std::uint32_t>(tag >> 32)};
-}
-
 Caller& caller_of(Session& session) {
   if (!session.caller) session.caller = std::make_unique<Caller>();
   return *session.caller;
@@ -68,6 +59,17 @@ bool Calls::send(Session& session, ShardMail&& mail) {
   return mesh_.try_send(port, std::move(mail));
 }
 
+// Without a place at the port the question is taken back.
+Result<void> Calls::hand_over(Session& session, SlotId question, HandlerIndex handler,
+                              ShardMail&& mail) {
+  if (!send(session, std::move(mail))) {
+    release(session, question);
+    return refused(handler, {Errc::unavailable, "the application is busy, try again"});
+  }
+  metrics_.handlers[handler.value].calls.add();
+  return {};
+}
+
 const std::shared_ptr<const RoomSet>& Calls::rooms_of(Session& session) {
   auto& kept = session.caller->rooms;
   if (kept) return kept;
@@ -90,7 +92,7 @@ Result<void> Calls::call(Session& session, std::uint64_t tag, CallAsk ask, Insta
     return refused(*handler, {Errc::rate_limited,
                               fmt::format("event: too many '{}' of this connection", ask.event)});
   }
-  CallMail mail{{session.id, tag_of(*question)},
+  CallMail mail{{session.id, number_of(*question)},
                 *handler,
                 session.identity,
                 rooms_of(session),
@@ -98,29 +100,21 @@ Result<void> Calls::call(Session& session, std::uint64_t tag, CallAsk ask, Insta
                 std::string(ask.idempotency_key),
                 open_.find(*question)->correlation_id,
                 ask.time};
-  if (!send(session, std::move(mail))) {
-    release(session, *question);
-    return refused(*handler, {Errc::unavailable, "the application is busy, try again"});
-  }
-  metrics_.handlers[handler->value].calls.add();
-  return {};
+  return hand_over(session, *question, *handler, std::move(mail));
 }
 
 Result<SlotId> Calls::ask_hook(Session& session, std::uint64_t tag, HandlerIndex handler,
                                std::string_view subject, Instant now) {
   const auto question = reserve(session, tag, handler, now);
   if (!question) return question.error();
-  HookMail mail{{session.id, tag_of(*question)},
+  HookMail mail{{session.id, number_of(*question)},
                 handler,
                 *handlers_.row(handler).hook,
                 session.identity,
                 std::string(subject),
                 open_.find(*question)->correlation_id};
-  if (!send(session, std::move(mail))) {
-    release(session, *question);
-    return refused(handler, {Errc::unavailable, "the application is busy, try again"});
-  }
-  metrics_.handlers[handler.value].calls.add();
+  if (auto sent = hand_over(session, *question, handler, std::move(mail)); !sent)
+    return sent.error();
   return question;
 }
 
@@ -179,7 +173,7 @@ void Calls::left(Session& session) {
 }
 
 std::optional<Calls::Open> Calls::take(std::uint64_t tag) {
-  const SlotId question = question_of(tag);
+  const SlotId question = slot_of(tag);
   Open* found = open_.find(question);
   if (found == nullptr) return std::nullopt;
   Open open = std::move(*found);
@@ -213,7 +207,7 @@ void Calls::run(Instant now) {
     unsent_.erase(unsent_.begin(), left);
   }
   while (!due_.empty() && due_.front().at <= now) {
-    auto open = take(tag_of(due_.front().question));
+    auto open = take(number_of(due_.front().question));
     ensure(open.has_value(), "the first question of those that are due was answered");
     metrics_.handlers[open->handler.value].timeouts.add();
     const std::string late = "the application did not answer in time";

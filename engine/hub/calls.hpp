@@ -84,6 +84,8 @@ class Calls final {
   [[nodiscard]] Result<SlotId> ask_hook(Session& session, std::uint64_t tag, HandlerIndex handler,
                                         std::string_view subject, Instant now);
   [[nodiscard]] bool send(Session& session, ShardMail&& mail);
+  [[nodiscard]] Result<void> hand_over(Session& session, SlotId question, HandlerIndex handler,
+                                       ShardMail&& mail);
   void release(Session& session, SlotId question);
   [[nodiscard]] std::optional<Open> take(std::uint64_t question);
   [[nodiscard]] Session* asker(const Open& open);

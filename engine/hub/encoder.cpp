@@ -6,24 +6,6 @@
 
 namespace ringcast {
 
-namespace {
-
-protocol::GapReason reason_of(GapMail::Reason reason) {
-  switch (reason) {
-    case GapMail::Reason::overflow:
-      return protocol::GapReason::overflow;
-    case GapMail::Reason::expired:
-      return protocol::GapReason::expired;
-    case GapMail::Reason::conflated:
-      return protocol::GapReason::conflated;
-    case GapMail::Reason::shard:
-      return protocol::GapReason::shard;
-  }
-  return protocol::GapReason::overflow;
-}
-
-}  // namespace
-
 void Encoder::append_frame(Encoding encoding, const Event& event, const Epoch& epoch,
                            Batch& batch) {
   json_.clear();
@@ -77,7 +59,7 @@ Notice notice_of(const EpochMail& mail) {
 
 Notice notice_of(const GapMail& mail) {
   Notice notice{"gap", {}, false};
-  protocol::append_gap(notice.json, {mail.room, mail.from, mail.to, reason_of(mail.reason)});
+  protocol::append_gap(notice.json, {mail.room, mail.from, mail.to, mail.reason});
   return notice;
 }
 

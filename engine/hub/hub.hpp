@@ -12,21 +12,10 @@
 #include "hub/calls.hpp"
 #include "hub/home.hpp"
 #include "hub/mesh.hpp"
+#include "hub/publish_ask.hpp"
 #include "hub/session.hpp"
 
 namespace ringcast {
-
-// A publish as a session or the server API asks for it; names and payload are validated. Its text
-// is looked at during the call alone.
-struct PublishAsk {
-  std::string_view room;
-  std::string_view type;
-  Payload data;
-  std::string_view key;
-  std::string_view idempotency_key;
-  std::string_view exclude_user;
-  std::optional<Uuid> id;  // none: made here
-};
 
 // Home and Audience of one shard, and the way between them.
 //

@@ -65,31 +65,12 @@ Result<void> Hub::publish(Session& session, std::uint64_t tag, PublishAsk ask_, 
       (!row.client_publish || !session.may(Verb::publish, ask_.room)))
     return forbidden("publish to", ask_.room);
   if (auto asked = ask(session); !asked) return asked.error();
-  const bool id_given = ask_.id.has_value();
-  const Uuid id = id_given ? *ask_.id : Uuid::random();
   const std::string_view user = authority == Authority::grants ? session.user() : "";
   const ReplyTo reply_to{session.id, tag};
-  bool sent = false;
-  if (row.history == HistoryKind::store) {
-    PlainRow plain{id,
-                   std::string(ask_.room),
-                   std::string(ask_.type),
-                   std::move(ask_.data),
-                   std::string(ask_.exclude_user),
-                   std::string(ask_.key),
-                   std::string(user),
-                   std::string(ask_.idempotency_key),
-                   id_given,
-                   {}};
-    sent = mesh_.try_send_source(AppendMail{std::move(plain), reply_to});
-  } else {
-    const ShardIndex home = home_shard(ask_.room, mesh_.shards());
-    const Event fields{id, {}, ask_.type, {}, time, ask_.exclude_user, ask_.key, 0};
-    const std::string_view room = ask_.room;
-    sent = mesh_.try_send(
-        home, PublishMail{make_events(fields, std::span(&room, 1), std::move(ask_.data)), reply_to,
-                          std::string(user), std::string(ask_.idempotency_key), id_given});
-  }
+  const ShardIndex home = home_shard(ask_.room, mesh_.shards());
+  const bool sent = row.history == HistoryKind::store
+                        ? mesh_.try_send_source(append_mail(std::move(ask_), user, reply_to))
+                        : mesh_.try_send(home, publish_mail(std::move(ask_), time, user, reply_to));
   if (sent) return {};
   answered(session);
   return {Errc::unavailable, "the room's shard or store is busy, try again"};

@@ -7,13 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "hub/senders.hpp"
 #include "message/mail.hpp"
-#include "queue/mailbox.hpp"
 
 namespace ringcast {
-
-using ShardSender = Mailbox<ShardMail>::Sender;
-using SourceSender = Mailbox<SourceMail>::Sender;
 
 // Where a shard's mail leaves. Mail to the shard itself waits in a queue of its own under the same
 // limit, so that nothing is ever handled inside the call that caused it.
@@ -29,11 +26,9 @@ class Mesh final {
 
   [[nodiscard]] ShardIndex self() const { return self_; }
   [[nodiscard]] std::uint32_t shards() const { return shards_; }
-  [[nodiscard]] std::uint32_t addresses() const {
-    return static_cast<std::uint32_t>(others_.size());
-  }
+  [[nodiscard]] std::uint32_t addresses() const { return others_.size(); }
   [[nodiscard]] bool is_port(ShardIndex to) const { return to.value >= shards_; }
-  [[nodiscard]] bool has_source() const { return source_.has_value(); }
+  [[nodiscard]] bool has_source() const { return others_.has_source(); }
 
   [[nodiscard]] std::uint64_t room_at(ShardIndex shard) const;
   template <class Mail>
@@ -47,9 +42,11 @@ class Mesh final {
     if (shard == self_)
       local_.emplace_back(std::forward<Mail>(mail));
     else
-      send_to(shard, ShardMail(std::forward<Mail>(mail)));
+      others_.send(shard, ShardMail(std::forward<Mail>(mail)));
   }
-  [[nodiscard]] bool try_send_source(SourceMail&& mail);
+  [[nodiscard]] bool try_send_source(SourceMail&& mail) {
+    return others_.try_send_source(std::move(mail));
+  }
 
   // Hands over the next mail to this shard itself, where it lies; false: there is none. What
   // `handle` sends waits behind it.
@@ -65,7 +62,7 @@ class Mesh final {
   [[nodiscard]] bool has_local() const { return !local_.empty(); }
 
   // Once a bulk: wakes those that something was sent to since the last call.
-  void wake_touched();
+  void wake_touched() { others_.wake_touched(); }
 
  private:
   // Blocks of many: with std::deque each mail would be an allocation. References to what is queued
@@ -73,15 +70,9 @@ class Mesh final {
   using LocalQueue = boost::container::deque<
       ShardMail, void, boost::container::deque_options<boost::container::block_size<64>>::type>;
 
-  void send_to(ShardIndex shard, ShardMail&& mail);
-
   ShardIndex self_;
   std::uint32_t shards_;
-  std::vector<ShardSender> others_;
-  std::vector<bool> touched_;
-  bool any_touched_ = false;
-  std::optional<SourceSender> source_;
-  bool source_touched_ = false;
+  Senders others_;
   LocalQueue local_;
   std::size_t in_hand_ = 0;  // the first of local_ is being handled: it takes no place any more
   std::uint32_t local_max_;

@@ -14,6 +14,7 @@
 #include "message/admin.hpp"
 #include "message/call_mail.hpp"
 #include "message/event.hpp"
+#include "message/gap_reason.hpp"
 #include "message/outbox_row.hpp"
 #include "message/reply_to.hpp"
 
@@ -114,7 +115,7 @@ struct EpochMail {
 
 // Something is missing for the subscribers of this shard: exclusive from, inclusive to.
 struct GapMail {
-  enum class Reason : std::uint8_t { overflow, expired, conflated, shard };
+  using Reason = GapReason;
   std::string room;
   Offset from = 0;
   Offset to = 0;

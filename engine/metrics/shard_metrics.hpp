@@ -13,7 +13,6 @@
 
 namespace ringcast {
 
-inline constexpr std::size_t kErrcs = static_cast<std::size_t>(Errc::internal) + 1;
 inline constexpr std::size_t kCloseReasonsMax = 32;
 
 // Nanoseconds from 16 us to 34 s, and events from 1 to 32,768.

@@ -20,6 +20,8 @@ dom::parser& parser() {
   return instance;
 }
 
+constexpr std::size_t kUuidTextBytes = 36;
+
 bool is_json_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // Walks over the values of an object's or array's text, which is valid JSON: simdjson's tree has no
@@ -198,6 +200,20 @@ std::string_view JsonFields::event_type(std::string_view name) {
   if (type.empty()) return type;
   if (auto checked = check_event_type(type, name); !checked) note(checked.error().detail);
   return type;
+}
+
+std::string_view JsonFields::user(std::string_view name, Need need) {
+  const std::string_view user = text(name, kPartBytesMax, need);
+  if (user.empty()) return user;
+  if (auto checked = check_part(user, name); !checked) note(checked.error().detail);
+  return user;
+}
+
+std::optional<Uuid> JsonFields::uuid(std::string_view name) {
+  if (find(name) == nullptr) return std::nullopt;
+  const auto uuid = Uuid::parse(text(name, kUuidTextBytes, Need::required));
+  if (!uuid) wrong(name, "is not a UUID");
+  return uuid;
 }
 
 // A name that the client made up is repeated only while it is short.

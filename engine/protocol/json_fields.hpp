@@ -6,11 +6,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "message/uuid.hpp"
 
 namespace ringcast::protocol {
 
@@ -55,6 +58,14 @@ class JsonFields final {
   [[nodiscard]] std::string_view room();
   // The name of a call, checked.
   [[nodiscard]] std::string_view call_event(std::string_view name);
+  // A user, checked; empty as text() is.
+  [[nodiscard]] std::string_view user(std::string_view name, Need need);
+  // A UUID that may be absent.
+  [[nodiscard]] std::optional<Uuid> uuid(std::string_view name);
+  // Of an object inside this one, whose fields are named behind `prefix`.
+  [[nodiscard]] JsonFields inside(std::string prefix) const {
+    return JsonFields(problems_, std::move(prefix));
+  }
   // The name of an event, checked.
   [[nodiscard]] std::string_view event_type(std::string_view name);
 

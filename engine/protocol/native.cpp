@@ -20,7 +20,7 @@ using Need = JsonFields::Need;
 
 bool is_epoch_character(char c) { return c > 0x20 && c < 0x7f && c != '.' && c != ','; }
 
-std::optional<Position> read_recover(JsonFields& fields, std::string& problems) {
+std::optional<Position> read_recover(JsonFields& fields) {
   const JsonField* recover = fields.find("recover");
   if (recover == nullptr) return std::nullopt;
   dom::object object;
@@ -28,7 +28,7 @@ std::optional<Position> read_recover(JsonFields& fields, std::string& problems) 
     fields.wrong("recover", "is not an object");
     return std::nullopt;
   }
-  JsonFields inner(problems, "recover.");
+  JsonFields inner = fields.inside("recover.");
   inner.read(object, {});
   Position position;
   position.offset = inner.integer("offset", 0, kOffsetMax);
@@ -49,14 +49,8 @@ NativeRequest read_publish(JsonFields& fields) {
   }
   publish.key = fields.text("key", kRequestKeyBytesMax, Need::optional);
   publish.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
-  publish.exclude_user = fields.text("excludeUser", kPartBytesMax, Need::optional);
-  if (!publish.exclude_user.empty())
-    if (auto checked = check_part(publish.exclude_user, "excludeUser"); !checked)
-      fields.note(checked.error().detail);
-  if (fields.find("eventId") != nullptr) {
-    publish.event_id = Uuid::parse(fields.text("eventId", 36, Need::required));
-    if (!publish.event_id) fields.wrong("eventId", "is not a UUID");
-  }
+  publish.exclude_user = fields.user("excludeUser", Need::optional);
+  publish.event_id = fields.uuid("eventId");
   return publish;
 }
 
@@ -86,7 +80,7 @@ NativeRequest read_presence(JsonFields& fields) {
   return presence;
 }
 
-NativeRequest read_request(JsonFields& fields, std::string& problems) {
+NativeRequest read_request(JsonFields& fields) {
   const std::string_view type = fields.text("type", kEventTypeBytesMax, Need::required);
   if (type == "ping") return PingRequest{};
   if (type == "publish") return read_publish(fields);
@@ -95,7 +89,7 @@ NativeRequest read_request(JsonFields& fields, std::string& problems) {
   if (type == "unsubscribe") return UnsubscribeRequest{std::string(fields.room())};
   if (type == "subscribe") {
     std::string room(fields.room());
-    return SubscribeRequest{std::move(room), read_recover(fields, problems)};
+    return SubscribeRequest{std::move(room), read_recover(fields)};
   }
   if (type == "auth")
     return AuthRequest{std::string(fields.text("token", kRequestTokenBytesMax, Need::required))};
@@ -123,7 +117,7 @@ NativeMessage decode_native(std::string_view text) {
   JsonFields fields(problems);
   if (auto read = read_json_object(text, "the message", fields); !read) return {{}, read.error()};
   std::string id = read_id(fields);
-  NativeRequest request = read_request(fields, problems);
+  NativeRequest request = read_request(fields);
   if (!problems.empty()) return {std::move(id), Error{Errc::validation, std::move(problems)}};
   return {std::move(id), std::move(request)};
 }

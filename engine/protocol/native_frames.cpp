@@ -56,20 +56,6 @@ void end(std::string& out, ReplyId id) {
   out += '}';
 }
 
-constexpr std::string_view text_of(GapReason reason) {
-  switch (reason) {
-    case GapReason::overflow:
-      return "overflow";
-    case GapReason::expired:
-      return "expired";
-    case GapReason::conflated:
-      return "conflated";
-    case GapReason::shard:
-      return "shard";
-  }
-  return "shard";
-}
-
 }  // namespace
 
 void append_event(std::string& out, const Event& event) {
@@ -175,7 +161,7 @@ void append_gap(std::string& out, const GapFrame& frame) {
     append_number(out, "from", frame.from);
     append_number(out, "to", frame.to);
   }
-  append_text(out, "reason", text_of(frame.reason));
+  append_text(out, "reason", gap_reason_name(frame.reason));
   out += '}';
 }
 

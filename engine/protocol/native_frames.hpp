@@ -13,6 +13,7 @@
 #include "base/result.hpp"
 #include "message/call.hpp"
 #include "message/event.hpp"
+#include "message/gap_reason.hpp"
 #include "message/uuid.hpp"
 
 namespace ringcast::protocol {
@@ -71,8 +72,6 @@ void append_failed_ack(std::string& out, const CallError& error, const Uuid& cor
 
 // {"type":"error","code":…,"message":…,"id":…?}
 void append_error(std::string& out, const Error& error, ReplyId id);
-
-enum class GapReason : std::uint8_t { overflow, expired, conflated, shard };
 
 struct GapFrame {
   std::string_view room;

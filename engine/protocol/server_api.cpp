@@ -1,6 +1,8 @@
 #include "protocol/server_api.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "message/json.hpp"
@@ -48,125 +50,122 @@ PublishBody read_publish_body(JsonFields& fields) {
   publish.data = read_payload(fields, "data", JsonShape::any);
   publish.key = fields.text("key", kKeyBytesMax, Need::optional);
   publish.idempotency_key = fields.text("idempotencyKey", kKeyBytesMax, Need::optional);
-  publish.exclude_user = fields.text("excludeUser", kPartBytesMax, Need::optional);
-  if (!publish.exclude_user.empty())
-    if (auto checked = check_part(publish.exclude_user, "excludeUser"); !checked)
-      fields.note(checked.error().detail);
-  if (fields.find("id") != nullptr) {
-    publish.id = Uuid::parse(fields.text("id", 36, Need::required));
-    if (!publish.id) fields.wrong("id", "is not a UUID");
-  }
+  publish.exclude_user = fields.user("excludeUser", Need::optional);
+  publish.id = fields.uuid("id");
   return publish;
 }
 
-Error validation(std::string&& problems) { return {Errc::validation, std::move(problems)}; }
+// What `read` makes of the fields of a body, unless it complains of one.
+template <class Read>
+auto decode(std::string_view body, Read read) -> Result<std::invoke_result_t<Read, JsonFields&>> {
+  std::string problems;
+  JsonFields fields(problems);
+  if (auto object = read_json_object(body, "the body", fields); !object) return object.error();
+  auto made = read(fields);
+  if (!problems.empty()) return Error{Errc::validation, std::move(problems)};
+  return made;
+}
+
+std::vector<std::string> read_rooms(JsonFields& fields, std::size_t rooms_max) {
+  std::vector<std::string> rooms;
+  if (fields.elements("rooms", rooms_max).empty()) return rooms;
+  for (const auto entry : fields.find("rooms")->value.get_array()) {
+    const std::string name = "rooms[" + std::to_string(rooms.size()) + "]";
+    std::string_view room;
+    if (entry.get(room) != simdjson::SUCCESS)
+      fields.wrong(name, "is not a string");
+    else if (auto checked = check_room(room, name); !checked)
+      fields.note(checked.error().detail);
+    rooms.emplace_back(room);
+  }
+  return rooms;
+}
+
+std::optional<Position> read_after(JsonFields& fields) {
+  const JsonField* after = fields.find("after");
+  if (after == nullptr) return std::nullopt;
+  simdjson::dom::object object;
+  if (after->value.get(object) != simdjson::SUCCESS) {
+    fields.wrong("after", "is not an object with epoch and offset");
+    return std::nullopt;
+  }
+  JsonFields position = fields.inside("after.");
+  position.read(object, {});
+  const std::string_view epoch = position.text("epoch", kKeyBytesMax, Need::required);
+  return Position{std::string(epoch), position.integer("offset", 0, kOffsetMax)};
+}
 
 }  // namespace
 
 Result<PublishBody> decode_publish_body(std::string_view body) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  std::string room(fields.room());
-  PublishBody publish = read_publish_body(fields);
-  publish.room = std::move(room);
-  if (!problems.empty()) return validation(std::move(problems));
-  return publish;
+  return decode(body, [](JsonFields& fields) {
+    std::string room(fields.room());
+    PublishBody publish = read_publish_body(fields);
+    publish.room = std::move(room);
+    return publish;
+  });
 }
 
 Result<BroadcastBody> decode_broadcast_body(std::string_view body, std::size_t rooms_max) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  BroadcastBody broadcast;
-  if (!fields.elements("rooms", rooms_max).empty()) {
-    for (const auto entry : fields.find("rooms")->value.get_array()) {
-      const std::string name = "rooms[" + std::to_string(broadcast.rooms.size()) + "]";
-      std::string_view room;
-      if (entry.get(room) != simdjson::SUCCESS)
-        fields.wrong(name, "is not a string");
-      else if (auto checked = check_room(room, name); !checked)
-        fields.note(checked.error().detail);
-      broadcast.rooms.emplace_back(room);
-    }
-  }
-  // Each room's event has an id of its own, so that none looks like a repeat of another.
-  if (fields.find("id") != nullptr) fields.wrong("id", "can not be given for several rooms");
-  broadcast.publish = read_publish_body(fields);
-  if (!problems.empty()) return validation(std::move(problems));
-  return broadcast;
+  return decode(body, [rooms_max](JsonFields& fields) {
+    BroadcastBody broadcast;
+    broadcast.rooms = read_rooms(fields, rooms_max);
+    // Each room's event has an id of its own, so that none looks like a repeat of another.
+    if (fields.find("id") != nullptr) fields.wrong("id", "can not be given for several rooms");
+    broadcast.publish = read_publish_body(fields);
+    return broadcast;
+  });
 }
 
 Result<std::vector<Result<PublishBody>>> decode_batch_body(std::string_view body,
                                                            std::size_t publications_max) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  const auto texts = fields.elements("publications", publications_max);
-  if (!problems.empty()) return validation(std::move(problems));
+  const auto texts = decode(body, [publications_max](JsonFields& fields) {
+    return fields.elements("publications", publications_max);
+  });
+  if (!texts) return texts.error();
   std::vector<Result<PublishBody>> publications;
-  publications.reserve(texts.size());
-  for (const std::string_view text : texts) publications.push_back(decode_publish_body(text));
+  publications.reserve(texts.value().size());
+  for (const std::string_view text : *texts) publications.push_back(decode_publish_body(text));
   return publications;
 }
 
 Result<PresenceBody> decode_presence_body(std::string_view body, std::uint32_t page_max) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  PresenceBody ask;
-  ask.room = fields.room();
-  ask.after = fields.text("after", kKeyBytesMax, Need::optional);
-  ask.limit = page_limit(fields, page_max);
-  if (!problems.empty()) return validation(std::move(problems));
-  return ask;
+  return decode(body, [page_max](JsonFields& fields) {
+    PresenceBody ask;
+    ask.room = fields.room();
+    ask.after = fields.text("after", kKeyBytesMax, Need::optional);
+    ask.limit = page_limit(fields, page_max);
+    return ask;
+  });
 }
 
 Result<HistoryAsk> decode_history_body(std::string_view body, std::uint32_t page_max) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  HistoryAsk ask;
-  ask.room = fields.room();
-  ask.limit = page_limit(fields, page_max);
-  if (const JsonField* after = fields.find("after")) {
-    simdjson::dom::object object;
-    if (after->value.get(object) != simdjson::SUCCESS) {
-      fields.wrong("after", "is not an object with epoch and offset");
-    } else {
-      JsonFields position(problems, "after.");
-      position.read(object, {});
-      const std::string_view epoch = position.text("epoch", kKeyBytesMax, Need::required);
-      ask.after = Position{std::string(epoch), position.integer("offset", 0, kOffsetMax)};
-    }
-  }
-  if (!problems.empty()) return validation(std::move(problems));
-  return ask;
+  return decode(body, [page_max](JsonFields& fields) {
+    HistoryAsk ask;
+    ask.room = fields.room();
+    ask.limit = page_limit(fields, page_max);
+    ask.after = read_after(fields);
+    return ask;
+  });
 }
 
 Result<RoomsAsk> decode_rooms_body(std::string_view body, std::uint32_t page_max) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  RoomsAsk ask;
-  ask.prefix = fields.text("prefix", kRoomBytesMax, Need::optional);
-  ask.after = fields.text("after", kRoomBytesMax, Need::optional);
-  ask.limit = page_limit(fields, page_max);
-  if (!problems.empty()) return validation(std::move(problems));
-  return ask;
+  return decode(body, [page_max](JsonFields& fields) {
+    RoomsAsk ask;
+    ask.prefix = fields.text("prefix", kRoomBytesMax, Need::optional);
+    ask.after = fields.text("after", kRoomBytesMax, Need::optional);
+    ask.limit = page_limit(fields, page_max);
+    return ask;
+  });
 }
 
 Result<KickAsk> decode_kick_body(std::string_view body, KickFrom from) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  KickAsk ask;
-  ask.user = fields.text("user", kPartBytesMax, Need::required);
-  if (!ask.user.empty())
-    if (auto checked = check_part(ask.user, "user"); !checked) fields.note(checked.error().detail);
-  if (from == KickFrom::room) ask.room = fields.room();
-  if (!problems.empty()) return validation(std::move(problems));
-  return ask;
+  return decode(body, [from](JsonFields& fields) {
+    KickAsk ask;
+    ask.user = fields.user("user", Need::required);
+    if (from == KickFrom::room) ask.room = fields.room();
+    return ask;
+  });
 }
 
 std::string encode_presence(const PresenceListMail& page) {
@@ -253,20 +252,18 @@ std::string encode_published(const Appended& outcome) {
 }
 
 Result<PlainRow> decode_outbox_body(std::string_view body) {
-  std::string problems;
-  JsonFields fields(problems);
-  if (auto read = read_json_object(body, "the body", fields); !read) return read.error();
-  PlainRow row;
-  row.event_id = Uuid::random();
-  EnvelopeKey key;
-  key.tenant_id = fields.text("tenantId", kColumnBytesMax, Need::required);
-  key.aggregate_type = fields.text("aggregateType", kColumnBytesMax, Need::required);
-  key.aggregate_id = fields.text("aggregateId", kColumnBytesMax, Need::required);
-  row.event_type = fields.text("eventType", kColumnBytesMax, Need::required);
-  row.data = read_payload(fields, "payload", JsonShape::object);
-  if (!problems.empty()) return {Errc::validation, std::move(problems)};
-  row.envelope = std::move(key);
-  return row;
+  return decode(body, [](JsonFields& fields) {
+    PlainRow row;
+    row.event_id = Uuid::random();
+    EnvelopeKey key;
+    key.tenant_id = fields.text("tenantId", kColumnBytesMax, Need::required);
+    key.aggregate_type = fields.text("aggregateType", kColumnBytesMax, Need::required);
+    key.aggregate_id = fields.text("aggregateId", kColumnBytesMax, Need::required);
+    row.event_type = fields.text("eventType", kColumnBytesMax, Need::required);
+    row.data = read_payload(fields, "payload", JsonShape::object);
+    row.envelope = std::move(key);
+    return row;
+  });
 }
 
 }  // namespace ringcast::protocol

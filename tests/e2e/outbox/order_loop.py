@@ -88,11 +88,7 @@ def order_seeds(world, seeds, settle_s=60):
     world.crowd.wait_live()
     for seed in seeds:
         one_seed(world, seed)
-    unsettled = []
-    try:
-        world.settle(settle_s)
-    except AssertionError as problem:
-        unsettled = [str(problem)]  # the verdict says which rows are lost
+    unsettled = world.unsettled(settle_s)
     violations = world.verdict()
     aggregate_of = {row.id: row.aggregate for row in world.rows}
     by_seed = collections.Counter(" ".join(aggregate_of.get(one.id, "").split()[:2])

@@ -149,6 +149,14 @@ class World:
 
         wait_until(done, "the last row at every subscriber", deadline_s)
 
+    def unsettled(self, deadline_s):
+        """The same, and what did not come is for the report: the verdict says which rows are lost."""
+        try:
+            self.settle(deadline_s)
+        except AssertionError as problem:
+            return [str(problem)]
+        return []
+
     def verdict(self):
         """Stops the subscribers and returns the checker's violations."""
         self.crowd.stop()

@@ -1,0 +1,31 @@
+// A publish, before anybody has numbered it.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "message/mail.hpp"
+
+namespace ringcast {
+
+// As a session, a port or the server API asks for it; names and payload are validated. Its text is
+// looked at during the call alone.
+struct PublishAsk {
+  std::string_view room;
+  std::string_view type;
+  Payload data;
+  std::string_view key;
+  std::string_view idempotency_key;
+  std::string_view exclude_user;
+  std::optional<Uuid> id;  // none: made here
+};
+
+// What it becomes: for the source, where the room's namespace is `store`, else for the room's home.
+// `user` is who publishes, empty for the server API and for ports; `time` is when it happens for
+// them. Thread: any.
+[[nodiscard]] AppendMail append_mail(PublishAsk&& ask, std::string_view user,
+                                     const ReplyTo& reply_to);
+[[nodiscard]] PublishMail publish_mail(PublishAsk&& ask, WallTime time, std::string_view user,
+                                       const ReplyTo& reply_to);
+
+}  // namespace ringcast
