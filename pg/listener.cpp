@@ -144,28 +144,32 @@ void Listener::hear() {
 }
 
 void Listener::looked(Found found, Xid seen_below, Instant now) {
-  looked_at_ = now;
-  look_now_ = found == Found::rows;
-  if (found == Found::rows) {
-    rows_at_ = now;
-    ++busy_looks_;
-  } else {
-    busy_looks_ = 0;
-  }
   if (armed_ == Armed::settling && (seen_below > armed_at_ || now >= settle_until_))
     armed_ = Armed::yes;
-  if (armed_ != Armed::no && busy_looks_ >= kBusyLooks) set_armed(Wish::disarm, now);
+  // Once armed, every commit behind this look notifies.
+  look_now_ = found == Found::rows && armed_ != Armed::yes;
+  if (found == Found::nothing) {
+    busy_looks_ = 0;
+  } else {
+    busy_looks_ = loaded() || now - looked_at_ < pace_.loaded_within ? busy_looks_ + 1 : 1;
+    rows_at_ = now;
+    if (loaded()) loaded_at_ = now;
+  }
+  looked_at_ = now;
+  if (armed_ != Armed::no && loaded()) set_armed(Wish::disarm, now);
 }
 
+bool Listener::loaded() const { return busy_looks_ >= kBusyLooks; }
+
 Instant Listener::poll_at(Instant now) const {
-  if (look_now_) return now;
+  if (look_now_) return loaded() ? looked_at_ + pace_.poll_loaded : now;
   const bool quick = armed_ == Armed::settling || now - rows_at_ < pace_.busy_for;
   return looked_at_ + (quick && armed_ != Armed::yes ? pace_.poll_busy : pace_.poll_fallback);
 }
 
 Instant Listener::arm(std::vector<pollfd>& fds, Instant now) {
   if (!connection_ && now >= connect_at_) connect(now);
-  if (connection_ && armed_ == Armed::no && now - rows_at_ >= pace_.busy_for)
+  if (connection_ && armed_ == Armed::no && now - loaded_at_ >= pace_.busy_for)
     set_armed(Wish::arm, now);
   Instant until = poll_at(now);
   if (connection_) {

@@ -16,7 +16,9 @@
 namespace ringcast::pg {
 
 // A notifying commit takes a lock that all of them share, so writers notify only while a row of
-// ringcast.reader is armed: the reader arms it before it sleeps and disarms it when it is busy.
+// ringcast.reader is armed: the reader arms it before it sleeps and disarms it under load. Under
+// load it looks at a steady pace, too: each look that finds something is a commit, hence a flush of
+// the log that the writers wait for.
 // A writer that looked at the row just before sends none; therefore, once armed, the reader polls
 // quickly until all transactions of that moment have ended (for a second at most: behind it is the
 // fallback poll, which always runs).
@@ -32,7 +34,9 @@ class Listener final {
   struct Pace {
     Millis poll_fallback{250};
     Millis poll_busy{5};
-    Millis busy_for{50};  // after the last row, before it arms
+    Millis poll_loaded{2};
+    Millis loaded_within{1};  // looks that follow one another so soon are load
+    Millis busy_for{50};      // after the load, before it arms
     Millis settle_max{1'000};
     Millis beat_every{10'000};
     Millis beat_within{2'000};
@@ -68,6 +72,7 @@ class Listener final {
   void set_armed(Wish wish, Instant now);
   void hear();
   [[nodiscard]] Instant poll_at(Instant now) const;
+  [[nodiscard]] bool loaded() const;
   [[nodiscard]] std::string own_channel() const { return "ringcast_" + node_; }
 
   std::string url_;
@@ -83,8 +88,9 @@ class Listener final {
   Xid armed_at_ = 0;  // every transaction that may have missed it has a lower number
   Instant settle_until_{};
   Instant rows_at_{};
+  Instant loaded_at_{};
   Instant looked_at_{};
-  int busy_looks_ = 0;  // in a row, that found something
+  int busy_looks_ = 0;  // in a row, one soon after the other, that found something
   bool look_now_ = true;
 };
 

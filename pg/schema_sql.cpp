@@ -5,6 +5,7 @@
 #include "pg/hold_schema.hpp"
 #include "pg/many_schema.hpp"
 #include "pg/status_schema.hpp"
+#include "pg/wake_schema.hpp"
 
 namespace ringcast::pg {
 
@@ -571,7 +572,7 @@ end $$;
 }  // namespace
 
 std::span<const SchemaVersion> schema_versions() {
-  static const std::array<SchemaVersion, 9> versions = {{
+  static const std::array<SchemaVersion, 10> versions = {{
       {1, "outbox", kTables},
       {2, "functions", kFunctions},
       {3, "row_limits", kRowLimits},
@@ -581,6 +582,7 @@ std::span<const SchemaVersion> schema_versions() {
       {7, "retention", kRetention},
       {8, "holds", hold_schema_sql()},
       {9, "many_events", many_schema_sql()},
+      {10, "wake", wake_schema_sql()},
   }};
   return versions;
 }

@@ -125,7 +125,9 @@ TEST(Listener, WritersNotifyOnlyWhileAReaderIsArmed) {
   app.insert("a");
   EXPECT_EQ(heard(), 0U) << "nobody sleeps";
   {
-    auto store = sleeper(database);
+    Listener::Pace pace;
+    pace.loaded_within = kNever;
+    auto store = sleeper(database, pace);
     EXPECT_THAT(read_all(*store), ElementsAre(testing::_));
     fall_asleep(*store);
     app.insert("b");
@@ -149,6 +151,43 @@ TEST(Listener, WritersNotifyOnlyWhileAReaderIsArmed) {
       " values ('outbox', 'dead', clock_timestamp() - interval '1 second', true)");
   app.insert("f");
   EXPECT_EQ(heard(), 0U) << "a daemon that died costs nothing after its lease";
+}
+
+// How long it would sleep.
+Millis rest(OutboxStore& store) {
+  std::vector<pollfd> fds;
+  const Instant from = now();
+  return std::chrono::floor<Millis>(store.arm(fds, from) - from);
+}
+
+TEST(Listener, ALookWhileArmedIsEnoughForACommit) {
+  TestDatabase database;
+  auto store = sleeper(database);
+  Session app(database.url());
+  fall_asleep(*store);
+  app.insert("a");
+  ASSERT_TRUE(sleep_once(*store, now() + kPatience));
+  auto window = store->next(OutboxStore::Read::record, 100);
+  ASSERT_TRUE(window);
+  EXPECT_EQ(window->rows.size(), 1U);
+  EXPECT_GT(rest(*store), Millis{1'000}) << "the next commit tells";
+}
+
+TEST(Listener, UnderLoadItLooksAtASteadyPaceAndNotAtEachCommit) {
+  TestDatabase database;
+  Listener::Pace pace;
+  pace.loaded_within = kNever;
+  pace.poll_loaded = Millis{60'000};
+  pace.busy_for = kNever;
+  auto store = sleeper(database, pace);
+  Session app(database.url());
+  for (int i = 0; i < 8; ++i) {
+    app.insert("a");
+    ASSERT_TRUE(store->next(OutboxStore::Read::record, 100));
+  }
+  EXPECT_GT(rest(*store), Millis{1'000});
+  ASSERT_TRUE(store->next(OutboxStore::Read::record, 100));
+  EXPECT_LT(rest(*store), Millis{1'000}) << "a look that finds nothing ends the load";
 }
 
 TEST(Listener, ConnectsAgainAndLooksOnceWhenItsConnectionIsKilled) {

@@ -315,6 +315,29 @@ TEST(Rights, OfAWriterAreToInsertAndNotToSetWhatTheReaderReliesOn) {
     EXPECT_EQ(app.sqlstate(forbidden), "42501") << forbidden;
 }
 
+// The trigger runs with its owner's rights, so a writer's own names must not get into it.
+TEST(Rights, OfTheOwnerAreNotLentToFunctionsThatAWriterNames) {
+  TestDatabase database;
+  auto store = opened(database.url());
+  Session app(database.url());
+  app.run(
+      "create schema evil;"
+      "create function evil.run() returns boolean language plpgsql as"
+      " $$ begin raise 'run with the rights of %', current_user; end $$;"
+      "create function evil.clock_timestamp() returns timestamptz language sql"
+      " as 'select evil.run()::text::timestamptz';"
+      "create function evil.pg_notify(text, text) returns void language sql as 'select evil.run()';"
+      "create function evil.later(timestamptz, timestamptz) returns boolean language sql"
+      " as 'select evil.run()';"
+      "create operator evil.> (function = evil.later, leftarg = timestamptz,"
+      " rightarg = timestamptz);"
+      "insert into ringcast.reader (source, node, lease_until, armed)"
+      " values ('outbox', 'other', clock_timestamp() + interval '1 minute', true);"
+      "set search_path = evil, pg_catalog");
+  app.insert("a");
+  EXPECT_THAT(names_of(read_all(*store)), ElementsAre("a"));
+}
+
 TEST(Rights, OfTheDaemonSufficeForAllThatItDoes) {
   TestDatabase database;
   const Role role(database);
