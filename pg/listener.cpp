@@ -143,7 +143,7 @@ void Listener::hear() {
   }
 }
 
-void Listener::looked(Found found, Xid seen_below, Instant now) {
+void Listener::looked(Found found, Xid seen_below, Instant began, Instant now) {
   if (armed_ == Armed::settling && (seen_below > armed_at_ || now >= settle_until_))
     armed_ = Armed::yes;
   // Once armed, every commit behind this look notifies.
@@ -151,18 +151,19 @@ void Listener::looked(Found found, Xid seen_below, Instant now) {
   if (found == Found::nothing) {
     busy_looks_ = 0;
   } else {
-    busy_looks_ = loaded() || now - looked_at_ < pace_.loaded_within ? busy_looks_ + 1 : 1;
+    busy_looks_ = loaded() || began - looked_at_ < pace_.loaded_within ? busy_looks_ + 1 : 1;
     rows_at_ = now;
     if (loaded()) loaded_at_ = now;
   }
   looked_at_ = now;
+  rest_ = std::min<Nanos>((now - began) * pace_.rest_per_look, pace_.rest_max);
   if (armed_ != Armed::no && loaded()) set_armed(Wish::disarm, now);
 }
 
 bool Listener::loaded() const { return busy_looks_ >= kBusyLooks; }
 
 Instant Listener::poll_at(Instant now) const {
-  if (look_now_) return loaded() ? looked_at_ + pace_.poll_loaded : now;
+  if (look_now_) return loaded() ? looked_at_ + rest_ : now;
   const bool quick = armed_ == Armed::settling || now - rows_at_ < pace_.busy_for;
   return looked_at_ + (quick && armed_ != Armed::yes ? pace_.poll_busy : pace_.poll_fallback);
 }

@@ -17,8 +17,8 @@ namespace ringcast::pg {
 
 // A notifying commit takes a lock that all of them share, so writers notify only while a row of
 // ringcast.reader is armed: the reader arms it before it sleeps and disarms it under load. Under
-// load it looks at a steady pace, too: each look that finds something is a commit, hence a flush of
-// the log that the writers wait for.
+// load it also rests four times as long as its look took, because that takes from the writers: each
+// look that finds something is a commit, with a flush of the log.
 // A writer that looked at the row just before sends none; therefore, once armed, the reader polls
 // quickly until all transactions of that moment have ended (for a second at most: behind it is the
 // fallback poll, which always runs).
@@ -34,7 +34,8 @@ class Listener final {
   struct Pace {
     Millis poll_fallback{250};
     Millis poll_busy{5};
-    Millis poll_loaded{2};
+    int rest_per_look = 4;
+    Millis rest_max{10};
     Millis loaded_within{1};  // looks that follow one another so soon are load
     Millis busy_for{50};      // after the load, before it arms
     Millis settle_max{1'000};
@@ -50,9 +51,9 @@ class Listener final {
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // The reader has looked at the table. `seen_below`: see WindowReader.
+  // The reader has looked at the table, since `began`. `seen_below`: see WindowReader.
   enum class Found : std::uint8_t { nothing, rows };
-  void looked(Found found, Xid seen_below, Instant now);
+  void looked(Found found, Xid seen_below, Instant began, Instant now);
 
   // OutboxStore::arm and woke.
   Instant arm(std::vector<pollfd>& fds, Instant now);
@@ -90,7 +91,8 @@ class Listener final {
   Instant rows_at_{};
   Instant loaded_at_{};
   Instant looked_at_{};
-  int busy_looks_ = 0;  // in a row, one soon after the other, that found something
+  Nanos rest_{0};       // behind that look, under load
+  int busy_looks_ = 0;  // in a row, each soon after the one before, that found something
   bool look_now_ = true;
 };
 

@@ -241,7 +241,7 @@ Result<Window> PgStore::next(Read read, std::uint32_t limit) {
   auto window = reader_->next(*connection_, read, limit);
   if (!window) return away(window.error());
   listener_.looked(window->rows.empty() ? Listener::Found::nothing : Listener::Found::rows,
-                   reader_->seen_below(), now);
+                   reader_->seen_below(), now, SystemClock{}.now());
   return window;
 }
 

@@ -173,11 +173,12 @@ TEST(Listener, ALookWhileArmedIsEnoughForACommit) {
   EXPECT_GT(rest(*store), Millis{1'000}) << "the next commit tells";
 }
 
-TEST(Listener, UnderLoadItLooksAtASteadyPaceAndNotAtEachCommit) {
+TEST(Listener, UnderLoadItRestsBehindEachLook) {
   TestDatabase database;
   Listener::Pace pace;
   pace.loaded_within = kNever;
-  pace.poll_loaded = Millis{60'000};
+  pace.rest_per_look = 10'000'000;
+  pace.rest_max = kNever;
   pace.busy_for = kNever;
   auto store = sleeper(database, pace);
   Session app(database.url());
