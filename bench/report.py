@@ -230,13 +230,28 @@ def python_section(asked):
         f"Wake-ups a second of all threads together, idle: {woken}."])
 
 
-SECTIONS = {"inprocess": inprocess_section, "limit": limit_section, "flush": flush_section,
+def significant(value):
+    return number(value) if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
+
+
+def outbox_section(asked):
+    """Of bench_outbox: named rows with named figures, each with all its rounds."""
+    columns = list(dict.fromkeys(column for row in asked["results"].values() for column in row))
+    rows = [[name] + [f"{significant(row[column]['median'])} ({significant(min(row[column]['all']))} to"
+                      f" {significant(max(row[column]['all']))})" if column in row else "" for column in columns]
+            for name, row in asked["results"].items()]
+    return (f"Load of the machine {asked['load'][0]:.1f} before and {asked['load'][1]:.1f} after; medians of {asked['repetitions']}"
+            f" rounds and their range.\n\n{table(['', *columns], rows)}")
+
+
+OUTBOX = ("drain", "drain-pg", "latency", "writers", "snapshot", "outbox-peers")
+SECTIONS = {**dict.fromkeys(OUTBOX, outbox_section), "inprocess": inprocess_section, "limit": limit_section, "flush": flush_section,
             "deflate": deflate_section, "python": python_section}  # others are of bench/suite.py
 
 
 def main():
     page = PAGE.read_text()
-    for question in re.findall(r"<!-- bench: (?!end)(\w+) -->", page):
+    for question in re.findall(r"<!-- bench: (?!end)([\w-]+) -->", page):
         path = ROOT / f"build/bench/{question}.json"
         if not path.exists():
             continue

@@ -30,6 +30,11 @@ Result<PresenceListMail> CallContext::presence(std::string_view room, std::strin
   return thread_.presence(room, after, limit);
 }
 
+Result<HistoryPage> CallContext::history(std::string_view room, std::optional<Position> after,
+                                         std::uint32_t limit) {
+  return thread_.history({std::string(room), std::move(after), limit});
+}
+
 Result<void> Application::add(Result<HandlerIndex> row, Handler handler, Hook hook) {
   if (!row) return row.error();
   rows_.push_back({std::move(handler), std::move(hook)});

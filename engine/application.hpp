@@ -3,12 +3,16 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "auth/identity.hpp"
 #include "hub/handlers.hpp"
+#include "message/admin.hpp"
+#include "message/call_fields.hpp"
 #include "message/mail.hpp"
 
 namespace ringcast {
@@ -32,12 +36,18 @@ class CallContext final {
   [[nodiscard]] std::string_view idempotency_key() const { return mail_.idempotency_key; }
   [[nodiscard]] const Uuid& correlation_id() const { return mail_.correlation_id; }
 
-  // Both wait for the answer, and for app.answer_ms at most: then Errc::unavailable.
+  // The rooms that the connection was subscribed to when it called.
+  [[nodiscard]] const RoomSet& rooms() const { return *mail_.rooms; }
+
+  // Each waits for the answer, and for app.answer_ms at most: then Errc::unavailable.
   // `data` is JSON text; the error names what is wrong with it.
   Result<Appended> publish(std::string_view room, std::string_view type, std::string_view data,
                            std::string_view exclude_user = {}, std::string_view key = {});
   Result<PresenceListMail> presence(std::string_view room, std::string_view after = {},
                                     std::uint32_t limit = 100);
+  // The events behind a position, oldest first; without one, the newest.
+  Result<HistoryPage> history(std::string_view room, std::optional<Position> after = {},
+                              std::uint32_t limit = 100);
 
  private:
   ApplicationThread& thread_;
@@ -70,6 +80,21 @@ class Application final {
 
   // Each error says what is wrong with the name, the rule, or that it is there already.
   Result<void> on(std::string_view event, Handler handler, CallOptions options = {});
+  // The same with the data as a type of the program's, read by its `void read_fields(CallFields&,
+  // Message&)`; what is wrong is answered without the handler.
+  template <class Message, class Function>
+  Result<void> on(std::string_view event, Function handler, CallOptions options = {}) {
+    return on(
+        event,
+        [handler = std::move(handler)](CallContext& call) mutable -> CallOutcome {
+          Message message{};
+          CallFields fields(call.data());
+          read_fields(fields, message);
+          if (auto error = fields.error()) return *std::move(error);
+          return handler(call, std::as_const(message));
+        },
+        std::move(options));
+  }
   // Who has this opaque token? One of three base64url parts is a JWT and not asked about.
   Result<void> on_session_token(TokenHook hook);
   Result<void> on_connect(ConnectHook hook);

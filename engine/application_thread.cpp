@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "message/json.hpp"
+#include "message/names.hpp"
 
 namespace ringcast {
 
@@ -86,6 +87,20 @@ Result<PresenceListMail> ApplicationThread::presence(std::string_view room, std:
   return {Errc::unavailable, "the room's shard did not answer in time"};
 }
 
+Result<HistoryPage> ApplicationThread::history(HistoryAsk ask) {
+  if (auto good = check_room(ask.room); !good) return good.error();
+  administered_.reset();
+  asked_ = next_tag_++;
+  // Whichever shard is asked gathers what the others say.
+  const auto asked = std::make_shared<const AdminAsk>(std::move(ask));
+  if (auto sent = port_.ask(ShardIndex{0}, AdminMail{port_.reply_to(asked_), asked}); !sent)
+    return sent.error();
+  if (!wait_for(administered_))
+    return {Errc::unavailable, "the room's shard did not answer in time"};
+  if (!*administered_) return administered_->error();
+  return std::get<HistoryPage>(std::move(***administered_));
+}
+
 void ApplicationThread::published(std::uint64_t tag, const PublishedMail& answer) {
   if (tag == asked_) published_ = answer.outcome;
 }
@@ -94,9 +109,16 @@ void ApplicationThread::presence_list(std::uint64_t tag, const PresenceListMail&
   if (tag == asked_) presence_ = answer;
 }
 
+void ApplicationThread::administered(AdminAnswerMail&& answer) {
+  port_.answered();
+  if (answer.reply_to.tag == asked_) administered_ = std::move(answer.outcome);
+}
+
 void ApplicationThread::mail(ShardMail&& mail) {
   if (std::holds_alternative<StopMail>(mail))
     stopping_ = true;
+  else if (auto* answer = std::get_if<AdminAnswerMail>(&mail))
+    administered(std::move(*answer));
   else if (std::holds_alternative<CallMail>(mail) || std::holds_alternative<HookMail>(mail))
     waiting_.push_back(std::move(mail));
 }

@@ -29,10 +29,11 @@ class ApplicationThread final : public PortListener {
   // Until a StopMail.
   void run();
 
-  // Both wait; see CallContext.
+  // Each waits; see CallContext.
   [[nodiscard]] Result<Appended> publish(PublishAsk ask);
   [[nodiscard]] Result<PresenceListMail> presence(std::string_view room, std::string_view after,
                                                   std::uint32_t limit);
+  [[nodiscard]] Result<HistoryPage> history(HistoryAsk ask);
 
   void subscribed(SubscriptionId, const SubscribedMail&) override {}
   void event(SubscriptionId, const EventRef&) override {}
@@ -47,6 +48,7 @@ class ApplicationThread final : public PortListener {
   [[nodiscard]] bool wait_for_mail(Millis timeout);
   template <class Answer>
   [[nodiscard]] bool wait_for(const std::optional<Answer>& answer);
+  void administered(AdminAnswerMail&& answer);
   void handle(CallMail&& call);
   void handle(HookMail&& hook);
   [[nodiscard]] CallResult run_handler(const CallMail& call);
@@ -62,6 +64,7 @@ class ApplicationThread final : public PortListener {
   std::uint64_t asked_ = 0;  // the tag that a handler waits for
   std::optional<Result<Appended>> published_;
   std::optional<PresenceListMail> presence_;
+  std::optional<Result<std::unique_ptr<AdminAnswer>>> administered_;
   bool stopping_ = false;
 };
 

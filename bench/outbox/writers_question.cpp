@@ -93,6 +93,61 @@ Result<Written> write_rows(const Settings& settings, int writers, Reader reader)
   return out;
 }
 
+namespace {
+
+struct Round {
+  Written untriggered;
+  Written alone;
+  Written read;
+  Written burnt;
+};
+
+Result<Written> without_trigger(const Settings& settings, Database& database, int writers) {
+  if (auto done = database.run("alter table ringcast.outbox disable trigger outbox_wake"); !done)
+    return done.error();
+  auto written = write_rows(settings, writers, Reader::nobody);
+  if (auto done = database.run("alter table ringcast.outbox enable trigger outbox_wake"); !done)
+    return done.error();
+  return written;
+}
+
+// A disk is not the same from one second to the next, so every other round goes the other way.
+Result<Round> ask_round(const Settings& settings, Database& database, int writers, bool backwards) {
+  Round round;
+  for (int step = 0; step < 3; ++step) {
+    const int which = backwards ? 2 - step : step;
+    auto written =
+        which == 0 ? without_trigger(settings, database, writers)
+                   : write_rows(settings, writers, which == 1 ? Reader::nobody : Reader::ringcast);
+    if (!written) return written.error();
+    (which == 0 ? round.untriggered : which == 1 ? round.alone : round.read) = *written;
+    if (which != 2) continue;
+    const Burner burner(written->daemon_share + written->sessions_share);
+    auto burnt = write_rows(settings, writers, Reader::nobody);
+    if (!burnt) return burnt.error();
+    round.burnt = *burnt;
+  }
+  return round;
+}
+
+void add_round(Table& table, const std::string& row, const Round& round) {
+  const auto& [untriggered, alone, read, burnt] = round;
+  table.add(row, "commits/s, no trigger", untriggered.commits_a_second);
+  table.add(row, "commits/s, trigger", alone.commits_a_second);
+  table.add(row, "commits/s, Ringcast", read.commits_a_second);
+  table.add(row, "commits/s, as much CPU taken", burnt.commits_a_second);
+  table.add(row, "Ringcast to no trigger", read.commits_a_second / untriggered.commits_a_second);
+  table.add(row, "Ringcast to trigger", read.commits_a_second / alone.commits_a_second);
+  table.add(row, "Ringcast to CPU taken", read.commits_a_second / burnt.commits_a_second);
+  table.add(row, "CPUs, the daemon", read.daemon_share);
+  table.add(row, "CPUs, its sessions", read.sessions_share);
+  fmt::print("  {:<10} {:.0f} {:.0f} {:.0f} {:.0f} commits/s, {:.2f} + {:.2f} CPUs\n", row,
+             untriggered.commits_a_second, alone.commits_a_second, read.commits_a_second,
+             burnt.commits_a_second, read.daemon_share, read.sessions_share);
+}
+
+}  // namespace
+
 Result<Table> ask_writers(const Settings& settings) {
   const Contender ringcast{"ringcast", Layout::ringcast, settings.store};
   if (auto made = prepare(ringcast, settings, 1); !made) return made.error();
@@ -101,34 +156,9 @@ Result<Table> ask_writers(const Settings& settings) {
   Table table;
   for (int i = 0; i < settings.repetitions; ++i) {
     for (const int writers : {1, 8, 24}) {
-      const std::string row = fmt::format("{} writer{}", writers, writers == 1 ? "" : "s");
-      if (auto done = database->run("alter table ringcast.outbox disable trigger outbox_wake");
-          !done)
-        return done.error();
-      const auto untriggered = write_rows(settings, writers, Reader::nobody);
-      if (auto done = database->run("alter table ringcast.outbox enable trigger outbox_wake");
-          !done)
-        return done.error();
-      const auto alone = write_rows(settings, writers, Reader::nobody);
-      const auto read = write_rows(settings, writers, Reader::ringcast);
-      for (const auto* one : {&untriggered, &alone, &read})
-        if (!*one) return one->error();
-      const Burner burner(read->daemon_share + read->sessions_share);
-      const auto burnt = write_rows(settings, writers, Reader::nobody);
-      if (!burnt) return burnt.error();
-      table.add(row, "commits/s, no trigger", untriggered->commits_a_second);
-      table.add(row, "commits/s, trigger", alone->commits_a_second);
-      table.add(row, "commits/s, Ringcast", read->commits_a_second);
-      table.add(row, "commits/s, as much CPU taken", burnt->commits_a_second);
-      table.add(row, "Ringcast to no trigger",
-                read->commits_a_second / untriggered->commits_a_second);
-      table.add(row, "Ringcast to trigger", read->commits_a_second / alone->commits_a_second);
-      table.add(row, "Ringcast to CPU taken", read->commits_a_second / burnt->commits_a_second);
-      table.add(row, "CPUs, the daemon", read->daemon_share);
-      table.add(row, "CPUs, its sessions", read->sessions_share);
-      fmt::print("  {:<10} {:.0f} {:.0f} {:.0f} {:.0f} commits/s, {:.2f} + {:.2f} CPUs\n", row,
-                 untriggered->commits_a_second, alone->commits_a_second, read->commits_a_second,
-                 burnt->commits_a_second, read->daemon_share, read->sessions_share);
+      const auto round = ask_round(settings, *database, writers, i % 2 != 0);
+      if (!round) return round.error();
+      add_round(table, fmt::format("{} writer{}", writers, writers == 1 ? "" : "s"), *round);
     }
   }
   return table;

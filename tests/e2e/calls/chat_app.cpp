@@ -16,22 +16,31 @@ namespace {
 using namespace ringcast;
 
 // docs: handlers
-CallOutcome send_message(CallContext& call) {
+struct Send {
+  std::string client_id;
+  std::string body;
+};
+
+void read_fields(CallFields& in, Send& out) {
+  in.read("clientId", out.client_id, {1, 64}).read("body", out.body, {1, 10'000});
+}
+
+CallOutcome send_message(CallContext& call, const Send& message) {
   if (!call.joined("chat:1")) return CallError{Errc::forbidden, "not in the chat", {}};
-  if (call.data() == "{}")
-    return CallError{Errc::validation,
-                     "the message is incomplete",
-                     {{"body", "is missing"}, {"clientId", "is missing"}}};
   const auto sent = call.publish("chat:1", "message:new", call.data());
   if (!sent) return CallError{sent.error().code, sent.error().detail, {}};
-  return R"({"serverId":")" + sent->id.text() + R"("})";
+  std::string answer = "{";
+  append_json_field(answer, "clientId", message.client_id);
+  append_json_field(answer, "serverId", sent->id.text());
+  return answer + "}";
 }
 
 Application chat() {
   using std::chrono::seconds;
   Application app;
   std::vector<Result<void>> added;
-  added.push_back(app.on("message:send", send_message, {{}, RateLimit::sliding(10, seconds(10))}));
+  added.push_back(
+      app.on<Send>("message:send", send_message, {{}, RateLimit::sliding(10, seconds(10))}));
   added.push_back(app.on("presence:ping", [](CallContext&) -> CallOutcome { return "null"; }));
   added.push_back(
       app.on_authorize("chat:*", [](const Identity& who, std::string_view room) -> Result<void> {
@@ -43,6 +52,14 @@ Application chat() {
   return app;
 }
 // docs: end
+
+CallOutcome newest(CallContext& call) {
+  const auto page = call.history("chat:1", std::nullopt, 2);
+  if (!page) return CallError{page.error().code, page.error().detail, {}};
+  std::string json;
+  for (const EventRef& event : page->events) (json += json.empty() ? "[" : ",") += event->data;
+  return json.empty() ? "[]" : json + "]";
+}
 
 CallOutcome who(CallContext& call) {
   std::string json = R"({"user":)";
@@ -62,6 +79,7 @@ Application tested() {
   added.push_back(
       app.on("echo", [](CallContext& call) -> CallOutcome { return std::string(call.data()); }));
   added.push_back(app.on("who", who));
+  added.push_back(app.on("newest", newest));
   added.push_back(app.on("throw", [](CallContext&) -> CallOutcome {
     throw std::runtime_error("SELECT secret FROM /etc/shadow");
   }));

@@ -47,6 +47,10 @@ def call(client, event, data=None, **fields):
     return client.ask({"type": "call", "event": event, "data": data, **fields})
 
 
+def message(body):
+    return {"clientId": "c", "body": body}
+
+
 def failed(answer, code):
     assert answer["type"] == "ack" and answer["ok"] is False, answer
     assert answer["error"] == code, answer
@@ -63,18 +67,27 @@ def test_a_call_is_acked_with_what_its_handler_returns(ann):
 
 def test_a_handler_sees_what_its_caller_has_joined_and_publishes_in_order(ann, connect):
     bob = connect(make_token("bob"))
-    failed(call(ann, "message:send", {"body": "hi"}), "FORBIDDEN")
+    failed(call(ann, "message:send", message("hi")), "FORBIDDEN")
     for client in (ann, bob):
         client.subscribed("chat:1")
-    for number in range(5):
-        assert UUID.match(call(ann, "message:send", {"body": number})["data"]["serverId"])
-    assert [event["data"]["body"] for event in bob.events(5, "chat:1")] == list(range(5))
+    bodies = [f"{number}" for number in range(5)]
+    for body in bodies:
+        answer = call(ann, "message:send", message(body))["data"]
+        assert UUID.match(answer["serverId"]) and answer["clientId"] == "c"
+    assert [event["data"]["body"] for event in bob.events(5, "chat:1")] == bodies
+    assert call(bob, "newest")["data"] == [message(body) for body in bodies[-2:]]
 
 
-def test_a_validation_error_names_every_field(ann):
-    ann.subscribed("chat:1")
-    answer = failed(call(ann, "message:send", {}), "VALIDATION_ERROR")
-    assert answer["fields"] == {"body": "is missing", "clientId": "is missing"}
+@pytest.mark.parametrize("data, fields", [
+    ({}, {"body": "is missing", "clientId": "is missing"}),
+    ({"body": None, "clientId": 1}, {"body": "is missing", "clientId": "is a number, expected a text"}),
+    (message("x" * 10_001), {"body": "has 10001 octets, expected 1 to 10000"}),
+    ([], {"data": "is not an object", "body": "is missing", "clientId": "is missing"}),
+])
+def test_a_validation_error_names_every_field(connect, data, fields):
+    client = connect(make_token("vera"))  # whose rate is her own
+    client.subscribed("chat:1")
+    assert failed(call(client, "message:send", data), "VALIDATION_ERROR")["fields"] == fields
 
 
 def test_an_unknown_event_is_not_found_by_name(ann):
@@ -102,9 +115,9 @@ def test_failed_acks_do_not_end_the_connection(ann):
 def test_a_call_without_an_id_is_run_and_not_answered(ann):
     ann.subscribed("chat:1")
     ann.drain()
-    ann.send_json({"type": "call", "event": "message:send", "data": {"body": "silent"}})
+    ann.send_json({"type": "call", "event": "message:send", "data": message("silent")})
     ann.send_json({"type": "call", "event": "nonsense"})
-    assert ann.events(1)[0]["data"] == {"body": "silent"}
+    assert ann.events(1)[0]["data"] == message("silent")
     assert [message for message in ann.drain() if message["type"] in ("ack", "error")] == []
 
 
@@ -128,7 +141,7 @@ def test_a_rate_holds_for_a_connection_and_one_for_a_user(connect):
     assert call(two, "rare")["ok"]
     for client in (one, two):
         client.subscribed("chat:1")
-    outcomes = [call(client, "message:send", {"n": n}) for n in range(6) for client in (one, two)]
+    outcomes = [call(client, "message:send", message(f"{n}")) for n in range(6) for client in (one, two)]
     assert [answer["ok"] for answer in outcomes] == [True] * 10 + [False] * 2
     failed(outcomes[-1], "RATE_LIMITED")
 
