@@ -14,12 +14,11 @@ std::string_view CallContext::user() const {
 Result<Appended> CallContext::publish(std::string_view room, std::string_view type,
                                       std::string_view data, std::string_view exclude_user,
                                       std::string_view key) {
-  auto payload = check_payload(data, JsonShape::any, "data");
-  if (!payload) return payload.error();
+  if (auto checked = check_json(data, JsonShape::any, "data"); !checked) return checked.error();
   PublishAsk ask;
   ask.room = room;
   ask.type = type;
-  ask.data = std::move(*payload);
+  ask.data = data;
   ask.exclude_user = exclude_user;
   ask.key = key;
   return thread_.publish(std::move(ask));

@@ -76,7 +76,7 @@ class Port final {
   [[nodiscard]] Result<SubscriptionId> subscribe(std::string_view room,
                                                  std::optional<Position> recover);
   void unsubscribe(SubscriptionId id);
-  // Names are checked here, `ask.data` was validated (check_payload()). Unavailable: the mailbox is
+  // Names are checked here, `ask.data` was validated (check_json()). Unavailable: the mailbox is
   // full, nothing has happened. Answered under `tag`, which is the caller's.
   [[nodiscard]] Result<void> publish(PublishAsk ask, WallTime time, std::uint64_t tag);
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,

@@ -4,13 +4,24 @@
 #include <string>
 #include <utility>
 
+#include "message/json.hpp"
+
 namespace ringcast {
+
+namespace {
+
+Payload payload_of(PublishData&& data) {
+  if (auto* shared = std::get_if<Payload>(&data)) return std::move(*shared);
+  return own_payload(*std::get_if<std::string_view>(&data));
+}
+
+}  // namespace
 
 AppendMail append_mail(PublishAsk&& ask, std::string_view user, const ReplyTo& reply_to) {
   return {PlainRow{ask.id ? *ask.id : Uuid::random(),
                    std::string(ask.room),
                    std::string(ask.type),
-                   std::move(ask.data),
+                   payload_of(std::move(ask.data)),
                    std::string(ask.exclude_user),
                    std::string(ask.key),
                    std::string(user),
@@ -23,8 +34,16 @@ AppendMail append_mail(PublishAsk&& ask, std::string_view user, const ReplyTo& r
 PublishMail publish_mail(PublishAsk&& ask, WallTime time, std::string_view user,
                          const ReplyTo& reply_to) {
   const Uuid id = ask.id ? *ask.id : Uuid::random();
-  const Event fields{id, {}, ask.type, {}, time, ask.exclude_user, ask.key, 0};
-  return {make_events(fields, std::span(&ask.room, 1), std::move(ask.data)), reply_to,
+  Event fields{id, {}, ask.type, {}, time, ask.exclude_user, ask.key, 0};
+  Payload payload;
+  // A text that stays as it is lies behind the event, in the same allocation.
+  const auto* text = std::get_if<std::string_view>(&ask.data);
+  const auto within = text == nullptr ? std::nullopt : payload_within(*text);
+  if (within)
+    fields.data = *within;
+  else
+    payload = payload_of(std::move(ask.data));
+  return {make_events(fields, std::span(&ask.room, 1), std::move(payload)), reply_to,
           std::string(user), std::string(ask.idempotency_key), ask.id.has_value()};
 }
 

@@ -3,17 +3,21 @@
 
 #include <optional>
 #include <string_view>
+#include <variant>
 
 #include "message/mail.hpp"
 
 namespace ringcast {
+
+// Validated JSON: a payload that others refer to as well, or a text to be copied.
+using PublishData = std::variant<Payload, std::string_view>;
 
 // As a session, a port or the server API asks for it; names and payload are validated. Its text is
 // looked at during the call alone.
 struct PublishAsk {
   std::string_view room;
   std::string_view type;
-  Payload data;
+  PublishData data;
   std::string_view key;
   std::string_view idempotency_key;
   std::string_view exclude_user;

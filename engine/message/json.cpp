@@ -67,12 +67,18 @@ Result<Payload> check_payload(std::string_view text, JsonShape shape, std::strin
   return own_payload(text);
 }
 
-void append_payload(std::string& out, std::string_view text) {
+std::optional<std::string_view> payload_within(std::string_view text) {
   // Twice memchr: find_first_of() takes an octet at a time.
-  if (text.find('\n') == std::string_view::npos && text.find('\r') == std::string_view::npos) {
-    const auto first = text.find_first_not_of(" \t");
-    const auto last = text.find_last_not_of(" \t");
-    out.append(text.substr(first, last - first + 1));
+  if (text.find('\n') != std::string_view::npos || text.find('\r') != std::string_view::npos)
+    return std::nullopt;
+  const auto first = text.find_first_not_of(" \t");
+  const auto last = text.find_last_not_of(" \t");
+  return text.substr(first, last - first + 1);
+}
+
+void append_payload(std::string& out, std::string_view text) {
+  if (const auto within = payload_within(text)) {
+    out.append(*within);
     return;
   }
   const std::size_t before = out.size();

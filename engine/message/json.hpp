@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,8 @@ enum class JsonShape { any, object };
 // The same copy of a text that is known to be valid: a value of a document that was validated.
 [[nodiscard]] Payload own_payload(std::string_view text);
 void append_payload(std::string& out, std::string_view text);
+// What they copy, where it is a piece of `text`; nothing where that has to be minified.
+[[nodiscard]] std::optional<std::string_view> payload_within(std::string_view text);
 
 // Appends `text` as a JSON string with quotes. `text` is valid UTF-8.
 void append_json_string(std::string& out, std::string_view text);
