@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -23,6 +24,25 @@ struct Held {
 
 PyTypeObject* message_type = nullptr;
 Py_ssize_t held_at = 0;
+
+// Memory of messages that are gone, for those that come: as many as a turn brings. Python's
+// collector, which runs after so many allocations, does not hear of them.
+constexpr std::size_t kSpareMax = 1024;
+std::vector<PyObject*> spare;
+
+// Its own part is not there yet.
+PyObject* new_object() {
+  if (!spare.empty()) {
+    PyObject* self = PyObject_Init(spare.back(), message_type);
+    spare.pop_back();
+    return self;
+  }
+  PyObject* self = PyObject_GC_New(PyObject, message_type);
+  if (self != nullptr)
+    std::memset(reinterpret_cast<char*>(self) + sizeof(PyObject), 0,
+                static_cast<std::size_t>(held_at) - sizeof(PyObject));
+  return self;
+}
 
 Held& held(PyObject* self) {
   return *std::launder(reinterpret_cast<Held*>(reinterpret_cast<char*>(self) + held_at));
@@ -90,7 +110,10 @@ void dealloc(PyObject* self) {
   Py_XDECREF(message.epoch);
   Py_XDECREF(message.data);
   message.~Held();
-  PyObject_GC_Del(self);
+  if (spare.size() < kSpareMax)
+    spare.push_back(self);
+  else
+    PyObject_GC_Del(self);
   Py_DECREF(type);
 }
 
@@ -132,14 +155,13 @@ void make_message_type() {
   PyObject* made = PyType_FromSpecWithBases(&spec, py::make_tuple(base).ptr());
   if (made == nullptr) throw py::error_already_set();
   message_type = reinterpret_cast<PyTypeObject*>(made);
+  spare.reserve(kSpareMax);
 }
 
 PyObject* new_message(const EventRef& event, PyObject* room, PyObject* epoch) {
-  PyObject* self = PyObject_GC_New(PyObject, message_type);
+  PyObject* self = new_object();
   if (self == nullptr) return nullptr;
-  char* body = reinterpret_cast<char*>(self);
-  std::memset(body + sizeof(PyObject), 0, static_cast<std::size_t>(held_at) - sizeof(PyObject));
-  new (body + held_at) Held{event, Py_XNewRef(room), Py_XNewRef(epoch)};
+  new (reinterpret_cast<char*>(self) + held_at) Held{event, Py_XNewRef(room), Py_XNewRef(epoch)};
   return self;
 }
 
