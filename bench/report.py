@@ -210,8 +210,7 @@ def limit_section(asked):
 def python_section(asked):
     machine = asked["machine"]
     published = [[loop, number(one["publish_ns"]["empty"]), number(one["publish_ns"]["publish_nowait"]),
-                  number(one["publish_ns"]["publish_nowait"] / one["publish_ns"]["empty"], 2), number(one["publish_ns"]["send"]),
-                  number(one["publish_ns"]["send"] / one["publish_ns"]["empty"], 2)] for loop, one in asked["bridge"].items()]
+                  number(one["publish_ns"]["publish_nowait"] / one["publish_ns"]["empty"], 2)] for loop, one in asked["bridge"].items()]
     messages = [[kind, loop, number(1e3 / two["engine"], 2), number(1e3 / two["null"], 2), number(two["ratio"], 2)]
                 for loop, one in asked["bridge"].items() for kind, two in one["message_ns"].items()]
     loads = [[load, server, number(one.get("per_cpu_s")), number(one.get("ratios", {}).get("picows-" + server.split("-")[-1]), 2),
@@ -222,7 +221,7 @@ def python_section(asked):
         f"{machine['cpus']} CPUs ({machine['cpu']}), Python {asked['python']}, load of the machine {min(asked['load']):.1f} to"
         f" {max(asked['load']):.1f}, {asked['rounds']} rounds of {machine['date']}.",
         "CPU nanoseconds of a publish, 128 octets:", table(
-            ["event loop", "empty pybind11 method", "`publish_nowait`", "ratio", "`_core.send`", "ratio"], published),
+            ["event loop", "empty pybind11 method", "`publish_nowait`", "ratio"], published),
         "Millions of messages a CPU-second of the loop's thread:", table(
             ["handler", "event loop", "engine", "null bridge", "ratio"], messages),
         "Messages a CPU-second of the server, all threads:", table(
