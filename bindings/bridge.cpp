@@ -50,11 +50,17 @@ Bridge::Bridge(Port& port, const Config& config, const Handlers& handlers, const
       missed_(owner.attr("_missed")),
       publish_failed_(owner.attr("_publish_failed")),
       call_(owner.attr("_call")),
-      hook_(owner.attr("_hook")) {}
+      hook_(owner.attr("_hook")),
+      flush_(owner.attr("_flush")),
+      call_soon_(owner.attr("_loop").attr("call_soon")),
+      no_rooms_(rooms_of(nullptr)),
+      thread_(owner.attr("_thread").cast<unsigned long>()) {}
 
 // ---- what comes ---------------------------------------------------------------------------------
 
 bool Bridge::drain(std::size_t max, Nanos time) {
+  turns_ = true;
+  asked_at_.reset();
   Instant now = clock_.now();
   const Instant end = now + time;
   bool more = true;
@@ -67,6 +73,8 @@ bool Bridge::drain(std::size_t max, Nanos time) {
     now = after;
     if (leaves_) break;
   }
+  turns_ = false;
+  asked_at_.reset();
   port_.flush();
   if (leaves_) {
     const py::error_already_set error = *std::exchange(leaves_, std::nullopt);
@@ -180,9 +188,10 @@ void Bridge::called(CallMail&& mail) {
   const auto asked = callers_.take(std::move(mail));
   if (!asked) return;
   const CallMail& call_mail = *asked->call;
+  const bool in_none = !call_mail.rooms || call_mail.rooms->rooms().empty();
   call(call_, py::int_(asked->number), py::int_(call_mail.handler.value),
        user_of(call_mail.identity), octets_of(call_mail.caller.connection),
-       rooms_of(call_mail.rooms), py::bytes(*call_mail.data),
+       in_none ? no_rooms_ : rooms_of(call_mail.rooms), py::bytes(*call_mail.data),
        text_or_none(call_mail.idempotency_key), octets_of(call_mail.correlation_id.bytes),
        py::int_(call_mail.time.time_since_epoch().count()));
 }
@@ -230,17 +239,59 @@ void Bridge::report() {
 
 // ---- what is asked ------------------------------------------------------------------------------
 
+// As a shard's tick: all that is asked before the engine is woken happens at one time.
+WallTime Bridge::wall() {
+  if (PyThread_get_thread_ident() != thread_) return clock_.wall();
+  if (!asked_at_) asked_at_ = clock_.wall();
+  return *asked_at_;
+}
+
+void Bridge::flush() {
+  flush_due_ = false;
+  asked_at_.reset();
+  port_.flush();
+}
+
+void Bridge::flush_soon() {
+  if (PyThread_get_thread_ident() != thread_) return port_.flush();
+  if (turns_ || std::exchange(flush_due_, true)) return;
+  if (PyObject* handle = PyObject_CallOneArg(call_soon_.ptr(), flush_.ptr()); handle != nullptr) {
+    Py_DECREF(handle);
+    return;
+  }
+  flush();  // the loop is closed
+  report();
+}
+
+// At once where it is refused: a queue that is full is emptied by those who wake.
+Result<void> Bridge::asked(Result<void> sent) {
+  if (sent)
+    flush_soon();
+  else
+    flush();
+  return sent;
+}
+
+void Bridge::answer(std::uint64_t number, CallResult result) {
+  callers_.answer(number, std::move(result));
+  flush_soon();
+}
+
+void Bridge::decide(std::uint64_t number, Result<std::shared_ptr<const Identity>> verdict) {
+  callers_.decide(number, std::move(verdict));
+  flush_soon();
+}
+
 Result<void> Bridge::publish(const Publication& ask, std::uint64_t tag) {
   if (ask.data.size() > config_.limits.body_bytes_max)
     return {Errc::payload_too_large,
             fmt::format("data: {} octets, at most {} (limits.body_bytes_max)", ask.data.size(),
                         config_.limits.body_bytes_max)};
-  auto data = check_payload(ask.data, JsonShape::any, "data");
-  if (!data) return data.error();
+  if (auto good = check_json(ask.data, JsonShape::any, "data"); !good) return good;
   PublishAsk made;
   made.room = ask.room;
   made.type = ask.event;
-  made.data = std::move(*data);
+  made.data = ask.data;
   made.key = ask.key;
   made.idempotency_key = ask.idempotency_key;
   made.exclude_user = ask.exclude_user;
@@ -248,13 +299,14 @@ Result<void> Bridge::publish(const Publication& ask, std::uint64_t tag) {
     made.id = Uuid::parse(ask.id);
     if (!made.id) return {Errc::validation, "id: expected a UUID"};
   }
-  return port_.publish(std::move(made), clock_.wall(), tag);
+  return asked(port_.publish(std::move(made), wall(), tag));
 }
 
 Result<std::uint64_t> Bridge::subscribe(std::string_view room, std::optional<Position> recover,
                                         py::object sink) {
   const auto id = port_.subscribe(room, std::move(recover));
   if (!id) return id.error();
+  flush_soon();
   if (subscribers_.size() <= (*id).index) subscribers_.resize((*id).index + 1);
   Subscriber& made = subscribers_[(*id).index];
   // What lay there for the one before goes with it.
@@ -269,17 +321,19 @@ void Bridge::unsubscribe(std::uint64_t number) {
   if (gone == nullptr) return;
   *gone = Subscriber{gone->generation, {}, {}, {}, {}, 0};
   port_.unsubscribe(id);
+  flush_soon();
 }
 
 Result<void> Bridge::administer(AdminAsk ask, std::uint64_t tag) {
   // Whichever shard is asked gathers what the others say.
-  return port_.ask(ShardIndex{0}, AdminMail{port_.reply_to(tag),
-                                            std::make_shared<const AdminAsk>(std::move(ask))});
+  return asked(
+      port_.ask(ShardIndex{0},
+                AdminMail{port_.reply_to(tag), std::make_shared<const AdminAsk>(std::move(ask))}));
 }
 
 Result<void> Bridge::list_viewers(std::string_view room, std::string_view after,
                                   std::uint32_t limit, std::uint64_t tag) {
-  return port_.list_viewers(room, after, limit, tag);
+  return asked(port_.list_viewers(room, after, limit, tag));
 }
 
 }  // namespace ringcast::bindings

@@ -31,18 +31,22 @@ struct Publication {
 // Turns what a port hands over into calls of its owner: messages as one list for each subscription
 // and turn, answers and all else one by one.
 //
+// What is asked wakes the engine once for all of a round of the loop, or at the end of the turn
+// that it is asked in; from another thread at once.
+//
 // Thread: whichever holds the GIL. Lives in a Core, between start and release. Nothing is held back
 // here between two turns, so its limits are the port's. What a call of Python raises is reported to
 // sys.unraisablehook, since the one who sent the mail is not there to be told; KeyboardInterrupt
 // and SystemExit leave the turn.
 class Bridge final : public PortListener {
  public:
-  // `owner` has the methods that python/ringcast/_embedded.py shows under "what the bridge calls".
+  // `owner` has the methods that python/ringcast/_embedded.py shows under "what the bridge calls",
+  // its _loop and that one's _thread.
   Bridge(Port& port, const Config& config, const Handlers& handlers, const pybind11::object& owner);
 
   // One turn of the loop: about `max` messages, or as many as fit into `time`. True: there is more.
   bool drain(std::size_t max, Nanos time);
-  void flush() { port_.flush(); }
+  void flush();
   [[nodiscard]] int fd() const { return port_.fd(); }
 
   // ReplyTo::kErrorsOnly as the tag: nobody waits. Unavailable: no room.
@@ -55,8 +59,9 @@ class Bridge final : public PortListener {
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,
                                           std::uint32_t limit, std::uint64_t tag);
   [[nodiscard]] Result<void> administer(AdminAsk ask, std::uint64_t tag);
-  // Who waits for Python, see Owner::_call() and _hook().
-  [[nodiscard]] Callers& callers() { return callers_; }
+  // To whom waits for Python, see Owner::_call() and _hook().
+  void answer(std::uint64_t number, CallResult result);
+  void decide(std::uint64_t number, Result<std::shared_ptr<const Identity>> verdict);
 
   void subscribed(SubscriptionId id, const SubscribedMail& answer) override;
   void event(SubscriptionId id, const EventRef& event) override;
@@ -80,6 +85,9 @@ class Bridge final : public PortListener {
   Subscriber* find(SubscriptionId id);
   void hand_over(Subscriber& subscriber);
   void hand_over_all();
+  void flush_soon();
+  WallTime wall();
+  Result<void> asked(Result<void> sent);
   void report();
   template <class... Arguments>
   void call(const pybind11::object& function, const Arguments&... arguments);
@@ -93,7 +101,11 @@ class Bridge final : public PortListener {
   SystemClock clock_;
   Callers callers_;
   pybind11::object answered_, refused_, joined_, not_joined_, restarted_, missed_, publish_failed_,
-      call_, hook_;
+      call_, hook_, flush_, call_soon_, no_rooms_;
+  unsigned long thread_;  // the loop's
+  bool turns_ = false;
+  bool flush_due_ = false;
+  std::optional<WallTime> asked_at_;     // since the last flush
   std::vector<Subscriber> subscribers_;  // by the index of their id
   std::vector<std::uint32_t> full_;      // those with a batch
   std::optional<pybind11::error_already_set> leaves_;

@@ -101,17 +101,16 @@ void make_rooms_type(py::module_& module) {
 
 py::object rooms_of(const std::shared_ptr<const RoomSet>& rooms) { return py::cast(Rooms{rooms}); }
 
-CallResult result_of(const py::object& data, std::string_view code, std::string message,
-                     const py::object& fields) {
-  if (!data.is_none()) {
-    auto payload =
-        check_payload(static_cast<std::string_view>(py::bytes(data)), JsonShape::any, "the answer");
-    if (payload) return std::move(*payload);
-    return CallError{Errc::internal, "the application failed", {}};
-  }
+CallResult said(std::string_view data) {
+  auto payload = check_payload(data, JsonShape::any, "the answer");
+  if (payload) return std::move(*payload);
+  return CallError{Errc::internal, "the application failed", {}};
+}
+
+CallResult refused(std::string_view code, std::string message, py::handle fields) {
   CallError error{errc_of(code), std::move(message), {}};
   if (!fields.is_none())
-    for (const auto& [name, problem] : py::dict(fields))
+    for (const auto& [name, problem] : py::dict(py::reinterpret_borrow<py::object>(fields)))
       error.fields.push_back({py::str(name), py::str(problem)});
   return error;
 }

@@ -55,8 +55,9 @@ void make_rooms_type(pybind11::module_& module);
 [[nodiscard]] pybind11::object rooms_of(const std::shared_ptr<const RoomSet>& rooms);
 
 // What a handler has said: JSON text, or a code with message and fields (dict or None).
-[[nodiscard]] CallResult result_of(const pybind11::object& data, std::string_view code,
-                                   std::string message, const pybind11::object& fields);
+[[nodiscard]] CallResult said(std::string_view data);
+[[nodiscard]] CallResult refused(std::string_view code, std::string message,
+                                 pybind11::handle fields);
 // What a hook has said: an Identity of Python (user, subscribe, publish, presence, expires), None
 // for "as it is", or with a code: no.
 [[nodiscard]] Result<std::shared_ptr<const Identity>> verdict_of(const pybind11::object& identity,

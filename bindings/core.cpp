@@ -62,8 +62,7 @@ Core::Core(std::vector<std::string> settings, const std::string& file) {
   if (!loaded.problems.empty()) throw Refused(std::move(loaded.problems));
   config_ = std::move(loaded.config);
   config_.engine.ports = 1;
-  door_ = pybind11::capsule(new Bridge*(nullptr),
-                            [](void* door) { delete static_cast<Bridge**>(door); });
+  door_ = pybind11::capsule(new Door, [](void* door) { delete static_cast<Door*>(door); });
 }
 
 Core::~Core() { stop(); }
@@ -84,7 +83,7 @@ std::string Core::start(const pybind11::object& owner) {
 }
 
 void Core::set_bridge(std::unique_ptr<Bridge> bridge) {
-  *static_cast<Bridge**>(PyCapsule_GetPointer(door_.ptr(), nullptr)) = bridge.get();
+  behind(door_.ptr()) = {bridge.get(), false};
   bridge_ = std::move(bridge);
 }
 
@@ -94,7 +93,9 @@ Bridge& Core::bridge() const {
 }
 
 void Core::request_stop(bool restart) {
-  if (engine_) engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
+  if (!engine_) return;
+  behind(door_.ptr()).closes = true;
+  engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
 }
 
 void Core::join() {

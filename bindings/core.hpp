@@ -36,11 +36,18 @@ class Core final {
   [[nodiscard]] bool running() const { return engine_ != nullptr; }
   // Between start and release; throws Refused otherwise.
   [[nodiscard]] Bridge& bridge() const;
-  // For calls that do not go through pybind11: null as soon as there is none.
+  // For calls that do not go through pybind11, and may outlive this.
+  struct Door {
+    Bridge* bridge = nullptr;  // none: the engine does not run
+    bool closes = false;       // nothing more is published, since request_stop()
+  };
   [[nodiscard]] pybind11::object door() const { return door_; }
+  [[nodiscard]] static Door& behind(PyObject* door) {
+    return *static_cast<Door*>(PyCapsule_GetPointer(door, nullptr));
+  }
 
-  // The three steps of an end, for a loop that goes on in between: tells every client; waits, at
-  // most stop_deadline_ms; gives everything back.
+  // The three steps of an end, for a loop that goes on in between: closes the door and tells every
+  // client; waits, at most stop_deadline_ms; gives everything back.
   void request_stop(bool restart);
   void join();
   void release();
@@ -58,7 +65,7 @@ class Core final {
   Handlers handlers_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Bridge> bridge_;
-  pybind11::object door_;  // a capsule of a Bridge*
+  pybind11::object door_;  // a capsule of a Door
 };
 
 }  // namespace ringcast::bindings

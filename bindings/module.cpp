@@ -7,9 +7,10 @@
 #include <optional>
 #include <utility>
 
+#include "bindings/answer_call.hpp"
 #include "bindings/core.hpp"
+#include "bindings/publish_call.hpp"
 #include "bindings/refused.hpp"
-#include "bindings/send_call.hpp"
 #include "message/names.hpp"
 
 namespace py = pybind11;
@@ -95,17 +96,12 @@ std::uint32_t add_hook(Core& core, std::string_view kind) {
   throw Refused(Error{Errc::validation, "kind: there is no such hook"});
 }
 
-void answer(Core& core, std::uint64_t number, const py::object& data, std::string_view code,
-            std::string message, const py::object& fields) {
-  core.bridge().callers().answer(number, result_of(data, code, std::move(message), fields));
-}
-
 void decide(Core& core, std::uint64_t number, const py::object& identity, std::string_view code,
             std::string message) {
   auto verdict = verdict_of(identity, code, std::move(message));
   // A no is an answer; an Identity that can not be is a mistake of the application.
   if (code.empty() && !verdict) throw Refused(verdict.error());
-  core.bridge().callers().decide(number, std::move(verdict));
+  core.bridge().decide(number, std::move(verdict));
 }
 
 }  // namespace
@@ -129,7 +125,8 @@ PYBIND11_MODULE(_core, module) {
       .def("fd", [](const Core& core) { return core.bridge().fd(); })
       .def("drain", &drain, py::arg("messages"), py::arg("seconds"))
       .def("flush", [](const Core& core) { core.bridge().flush(); })
-      .def_property_readonly("send", &make_send)
+      .def("publish_nowait", &make_publish_nowait, py::arg("refusal"), py::arg("encode"))
+      .def("publish_tagged", &make_publish_tagged, py::arg("refusal"), py::arg("encode"))
       .def("subscribe", &subscribe, py::arg("room"), py::arg("recover"), py::arg("sink"))
       .def(
           "unsubscribe", [](const Core& core, std::uint64_t id) { core.bridge().unsubscribe(id); },
@@ -141,8 +138,7 @@ PYBIND11_MODULE(_core, module) {
       .def("add_call", &add_call, py::arg("event"), py::arg("rate"), py::arg("user_rate"))
       .def("add_authorize", &add_authorize, py::arg("pattern"))
       .def("add_hook", &add_hook, py::arg("kind"))
-      .def("answer", &answer, py::arg("number"), py::arg("data"), py::arg("code"),
-           py::arg("message"), py::arg("fields"))
+      .def_property_readonly("answer", &make_answer)
       .def("decide", &decide, py::arg("number"), py::arg("identity"), py::arg("code"),
            py::arg("message"))
       .def("request_stop", &Core::request_stop, py::arg("restart"))

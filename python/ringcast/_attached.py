@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ._backend import EVENT
 from ._errors import (
     ConnectionLost,
     EngineClosed,
@@ -44,6 +45,7 @@ from ._messages import (
     Published,
     RoomInfo,
 )
+from ._payload import encode
 from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
 
 if TYPE_CHECKING:
@@ -579,16 +581,16 @@ class AttachedBackend:
     def publish_nowait(
         self,
         room: str,
-        event: str,
-        data: bytes,
+        data: object = None,
         *,
+        event: str = EVENT,
         id: str | None = None,
         key: str | None = None,
         exclude_user: str | None = None,
         idempotency_key: str | None = None,
     ) -> None:
         self._check()
-        item = Publication(room, event, data, id, key, exclude_user, idempotency_key)
+        item = Publication(room, event, encode(data), id, key, exclude_user, idempotency_key)
         self._links[0].ask_nowait(_publish(item), _repeatable(item))
 
     async def publish_many(

@@ -1,6 +1,7 @@
 """What Engine needs of whatever is behind it: an engine in this process, or a running ringcastd.
 
-Payloads are JSON text here already; rooms and event types are judged by the engine.
+Payloads are JSON text here already, but for publish_nowait(); rooms and event types are judged by
+the engine.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,26 @@ from ._errors import RingcastError
 from ._messages import History, Position, PresencePage, Publication, Published, RoomInfo
 from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
 
-__all__ = ["Backend"]
+__all__ = ["EVENT", "Backend", "PublishNowait"]
+
+EVENT = "message"
+
+
+class PublishNowait(Protocol):
+    """Into the queue, in the order of the calls; Full if it has no room. Errors of the engine are
+    counted and logged. Thread: any, where the engine is in this process."""
+
+    def __call__(
+        self,
+        room: str,
+        data: object = None,
+        *,
+        event: str = EVENT,
+        id: str | None = None,
+        key: str | None = None,
+        exclude_user: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> None: ...
 
 
 class Backend(Protocol):
@@ -38,20 +58,8 @@ class Backend(Protocol):
         """Waits for room in the queue and for the answer."""
         ...
 
-    def publish_nowait(
-        self,
-        room: str,
-        event: str,
-        data: bytes,
-        *,
-        id: str | None = None,
-        key: str | None = None,
-        exclude_user: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> None:
-        """Into the queue, in the order of the calls; Full if it has no room. Errors of the
-        engine are counted and logged."""
-        ...
+    @property
+    def publish_nowait(self) -> PublishNowait: ...
 
     async def publish_many(
         self, items: Sequence[Publication]

@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, cast
 
+from ._backend import PublishNowait
 from ._context import Context
 from ._core import Core, Refused
-from ._dispatch import Answer, Dispatcher
+from ._dispatch import Dispatcher
 from ._errors import (
     EngineClosed,
     ForkedEngineError,
@@ -39,6 +40,7 @@ from ._messages import (
     Published,
     RoomInfo,
 )
+from ._payload import encode
 from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
 
 __all__ = ["EmbeddedBackend"]
@@ -79,6 +81,8 @@ class EmbeddedBackend:
     fair. What it misses because it was too slow it gets from history, or as a Gap.
     """
 
+    publish_nowait: PublishNowait  # since open(); it raises what _refusal() says
+
     def __init__(
         self, settings: list[str], config: str, handlers: Handlers, threads_max: int
     ) -> None:
@@ -90,14 +94,13 @@ class EmbeddedBackend:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._dispatcher: Dispatcher | None = None
-        self._send: Callable[..., bool] | None = None
+        self._publish_tagged: Callable[..., None] | None = None
         self._tag = 0
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._waiting: deque[asyncio.Future[None]] = deque()  # for room in a queue
         self._retry: asyncio.TimerHandle | None = None
         self._subscriptions: dict[int, _Feed] = {}
         self._deciding: set[asyncio.Task[Verdict]] = set()
-        self._flush_due = False
         self._error: RingcastError | None = NotStarted()
         self.forked = False
         self.address = ""
@@ -106,7 +109,8 @@ class EmbeddedBackend:
     # ---- life ----
 
     async def open(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         _watch_process()
         try:
             core = Core(self._settings, self._config)
@@ -128,9 +132,9 @@ class EmbeddedBackend:
             raise
         _live.add(self)
         self._core = core
-        self._loop = loop
-        self._thread = threading.get_ident()
-        self._send = core.send
+        self.publish_nowait = core.publish_nowait(self._refusal, encode)
+        self._answer = core.answer
+        self._publish_tagged = core.publish_tagged(self._refusal, encode)
         self._dispatcher = Dispatcher(loop, self._handlers, self._threads_max)
         self._error = None
         loop.add_reader(core.fd(), self._turn)
@@ -158,8 +162,8 @@ class EmbeddedBackend:
             task.cancel()
         if self._dispatcher is not None:
             await self._dispatcher.close(loop.time() + deadline)
-        core.request_stop(True)
         self._error = EngineClosed()
+        core.request_stop(True)
         # Answers are still taken while connections end.
         joined = loop.run_in_executor(None, core.join)
         try:
@@ -222,18 +226,7 @@ class EmbeddedBackend:
         if self._waiting:
             self._let_in()
 
-    def _flush_soon(self) -> None:
-        """The engine is woken once for all that this round of the loop asks of it."""
-        if self._flush_due:
-            return
-        if threading.get_ident() != self._thread:
-            cast(Core, self._core).flush()
-        else:
-            self._flush_due = True
-            cast(asyncio.AbstractEventLoop, self._loop).call_soon(self._flush)
-
     def _flush(self) -> None:
-        self._flush_due = False
         if self._core is not None and self._core.running:
             self._core.flush()
 
@@ -241,7 +234,6 @@ class EmbeddedBackend:
         """Until there may be room in the queue. Nobody tells that directly: answers say that the
         engine works, and besides it is tried again after a while."""
         loop = cast(asyncio.AbstractEventLoop, self._loop)
-        self._flush()
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
         if self._retry is None:
@@ -288,41 +280,29 @@ class EmbeddedBackend:
             self._check()
             tag, future = self._asked()
             try:
-                if cast(Callable[..., bool], self._send)(tag, *item):
-                    self._flush_soon()
-                    return future
-            except Refused as refused:
+                cast(Callable[..., None], self._publish_tagged)(
+                    tag,
+                    item.room,
+                    item.data,
+                    event=item.event,
+                    id=item.id,
+                    key=item.key,
+                    exclude_user=item.exclude_user,
+                    idempotency_key=item.idempotency_key,
+                )
+                return future
+            except Full:
                 del self._answers[tag]
-                raise _error_of(refused) from None
             except BaseException:
                 del self._answers[tag]
                 raise
-            del self._answers[tag]
             await self._room()
 
-    def publish_nowait(
-        self,
-        room: str,
-        event: str,
-        data: bytes,
-        *,
-        id: str | None = None,
-        key: str | None = None,
-        exclude_user: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> None:
+    def _refusal(self, code: str, text: str) -> RingcastError:
+        """Why nothing is published."""
         if self._error is not None:
-            raise self._error
-        try:
-            sent = cast(Callable[..., bool], self._send)(
-                -1, room, event, data, id, key, exclude_user, idempotency_key
-            )
-        except Refused as refused:
-            raise _error_of(refused) from None
-        if not sent:
-            cast(Core, self._core).flush()
-            raise Full
-        self._flush_soon()
+            return self._error
+        return Full() if code == "UNAVAILABLE" else error_of(code, text)
 
     async def publish_many(
         self, items: Sequence[Publication]
@@ -378,7 +358,6 @@ class EmbeddedBackend:
             await self._room()
         feed.joining = cast(asyncio.AbstractEventLoop, self._loop).create_future()
         self._subscriptions[feed.id] = feed
-        self._flush_soon()
         try:
             await feed.joining
         except BaseException:
@@ -390,7 +369,6 @@ class EmbeddedBackend:
             return
         if self._core is not None and self._core.running:
             self._core.unsubscribe(feed.id)
-            self._flush_soon()
 
     # ---- ask ----
 
@@ -426,7 +404,6 @@ class EmbeddedBackend:
             tag, future = self._asked()
             try:
                 ask(core, tag)
-                self._flush_soon()
                 return cast(tuple[Any, ...], await future)
             except Refused as refused:
                 if refused.args[0] != "UNAVAILABLE":
@@ -472,21 +449,8 @@ class EmbeddedBackend:
     ) -> None:
         handler = self._calls[index]
         context = Context(handler.event, user, connection, rooms, correlation_id, key, time)
-        answer = cast(Answer, functools.partial(self._answer, number))
+        answer = functools.partial(self._answer, number)
         cast(Dispatcher, self._dispatcher).call(handler, context, data, answer)
-
-    def _answer(
-        self,
-        number: int,
-        data: bytes | None,
-        code: str = "",
-        message: str = "",
-        fields: dict[str, str] | None = None,
-    ) -> None:
-        core = self._core
-        if core is not None and core.running:
-            core.answer(number, data, code, message, fields)
-            self._flush_soon()
 
     def _hook(
         self,
@@ -525,7 +489,6 @@ class EmbeddedBackend:
         except Refused as refused:
             log.error("a hook's Identity is refused: %s", refused.args[1])
             core.decide(number, None, "INTERNAL_ERROR", "the application failed")
-        self._flush_soon()
 
     def _joined(self, id: int, epoch: str | None, offset: int, recovered: bool | None) -> None:
         feed = self._subscriptions.get(id)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from ._auth import JWT
-from ._backend import Backend
+from ._backend import EVENT, Backend
 from ._context import Context
 from ._errors import EngineClosed, NotStarted, RingcastError, ValidationError
 from ._handlers import QUEUE_MAX, RUNNING_MAX, Handler, Handlers, Overflow, Rate
@@ -20,7 +20,6 @@ __all__ = ["Engine"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 App = TypeVar("App")
-EVENT = "message"
 DEADLINE = 10.0
 THREADS_MAX = 8
 
@@ -103,6 +102,9 @@ class Engine:
         await backend.open()
         self._backend = backend
         self._ended = False
+        if type(self).publish_nowait is Engine.publish_nowait:
+            # The same without a step between: it is called for every message.
+            self.__dict__["publish_nowait"] = backend.publish_nowait
 
     async def close(self) -> None:
         """Ends subscriptions, lets handlers end, tells clients to come back, and waits at most
@@ -111,6 +113,7 @@ class Engine:
         if backend is None:
             return
         self._ended = True
+        self.__dict__.pop("publish_nowait", None)
         await backend.close(self._deadline)
 
     async def __aenter__(self) -> "Engine":
@@ -195,8 +198,8 @@ class Engine:
         refuses later is counted and logged."""
         self._running().publish_nowait(
             room,
-            event,
-            encode(data),
+            data,
+            event=event,
             id=id,
             key=key,
             exclude_user=exclude_user,

@@ -19,6 +19,8 @@ __all__ = ["Decoder", "decoder_of", "encode", "encode_whole"]
 
 Decoder = Callable[[bytes | memoryview], object]
 
+# json.dumps() with arguments makes an encoder for each call.
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _JSON_ITSELF = (object, Any, dict, list, str, int, float, bool)
 
 
@@ -34,7 +36,7 @@ def encode(value: object) -> bytes:
     if is_of(value, "pydantic", "BaseModel"):
         return cast(str, cast(Any, value).model_dump_json()).encode()
     try:
-        text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _TO_JSON(plain(value))
     except NotPlainError as wrong:
         raise ValidationError.of({"data": str(wrong)}) from None
     return text.encode()

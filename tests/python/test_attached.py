@@ -165,9 +165,9 @@ def test_publish_nowait_is_full_at_its_limit_and_publish_waits_there(daemon, roo
     async def test(backend):
         async with backend.subscribe(room) as messages:
             for number in range(50):
-                backend.publish_nowait(room, "e", str(number).encode())
+                backend.publish_nowait(room, str(number).encode(), event="e")
             with pytest.raises(ringcast.Full, match="await publish"):
-                backend.publish_nowait(room, "e", b"51")
+                backend.publish_nowait(room, b"51", event="e")
             await backend.publish(room, "e", b"50")
             assert shown(await read(messages, 51)) == list(range(51))
 
@@ -177,7 +177,7 @@ def test_publish_nowait_is_full_at_its_limit_and_publish_waits_there(daemon, roo
 def test_what_publish_nowait_took_is_sent_before_close_is_over(daemon, room):
     async def publish(backend):
         for number in range(500):
-            backend.publish_nowait(room, "e", str(number).encode())
+            backend.publish_nowait(room, str(number).encode(), event="e")
 
     async def check(backend):
         assert (await backend.history(room, None, 10)).position.offset == 500
@@ -188,7 +188,7 @@ def test_what_publish_nowait_took_is_sent_before_close_is_over(daemon, room):
 
 def test_a_publish_nowait_that_is_refused_is_logged(daemon, caplog):
     async def test(backend):
-        backend.publish_nowait("bad:", "e", b"1")
+        backend.publish_nowait("bad:", b"1", event="e")
         await backend.publish("att:log", "e", b"1")
 
     attached(unix(daemon), test)
@@ -324,7 +324,7 @@ def test_publishes_while_the_daemon_is_away_arrive_or_raise(own_daemon, room):
         await until(lambda: backend._links[0]._socket is None)
         waiting = [asyncio.ensure_future(backend.publish(room, "e", str(n).encode()))
                    for n in range(10)]
-        backend.publish_nowait(room, "e", b"10")
+        backend.publish_nowait(room, b"10", event="e")
         own_daemon.start()  # in this thread: it dies with the one that started it
         # That one was queued at once, the others when their tasks began.
         assert [done.offset for done in await asyncio.gather(*waiting)] == list(range(2, 12))
@@ -432,7 +432,7 @@ def test_closed_unopened_and_foreign_loops_are_told(daemon, room):
             except ringcast.RingcastError as error:
                 foreign.append(error)
             try:
-                backend.publish_nowait(room, "e", b"1")
+                backend.publish_nowait(room, b"1", event="e")
             except ringcast.RingcastError as error:
                 foreign.append(error)
 
@@ -443,7 +443,7 @@ def test_closed_unopened_and_foreign_loops_are_told(daemon, room):
         child = os.fork()
         if child == 0:
             try:
-                backend.publish_nowait(room, "e", b"1")
+                backend.publish_nowait(room, b"1", event="e")
             except ringcast.ForkedEngineError:
                 os._exit(0)
             os._exit(1)

@@ -1,18 +1,21 @@
 """Publishing and subscribing with an engine in this process, and what real clients see of it."""
 import asyncio
 import copy
+import inspect
 import json
 import pickle
 import threading
+import time
 import uuid
 
 import jwt
 import pytest
 
-from engine.conftest import connect, make_engine, run
+from engine.conftest import DEADLINE_S, connect, make_engine, run
 from ringcast import (
     JWT,
     Conflict,
+    Engine,
     EngineClosed,
     Full,
     Gap,
@@ -184,7 +187,9 @@ async def test_each_of_many_is_answered_on_its_own():
     (("chat:1", 1), {"event": "ack"}, ValidationError), (("chat:1", 1), {"id": "x"}, ValidationError),
     (("chat:1", "x" * 2_000_000), {}, TooLarge),
     ((7, 1), {}, TypeError), (("chat:1", 1), {"event": 7}, TypeError),
-    (("chat:1", 1), {"key": 7}, TypeError)])
+    (("chat:1", 1), {"event": None}, TypeError), (("chat:1", 1), {"key": 7}, TypeError),
+    ((), {}, TypeError), (("chat:1", 1, 2), {}, TypeError), (("chat:1",), {"room": "x"}, TypeError),
+    (("chat:1", 1), {"tag": 1}, TypeError), (("chat:1", object()), {}, ValidationError)])
 def test_what_can_not_be_published_is_an_error_of_the_call(arguments, options, error):
     async def test():
         async with make_engine() as engine:
@@ -373,6 +378,116 @@ async def test_an_idle_engine_does_not_wake_the_loop():
         assert turns == []
         await engine.publish("chat:1", 1)
         assert turns
+
+
+@run
+async def test_a_running_engine_publishes_without_waiting_as_its_class_says():
+    async with make_engine() as engine:
+        assert (str(inspect.signature(engine.publish_nowait))
+                == str(inspect.signature(Engine.publish_nowait)).replace("self, ", "")
+                .replace(": str | None", "").replace(": str", "").replace(": object", "")
+                .replace(" = ", "=").partition(" ->")[0])
+        assert engine.publish_nowait.__doc__.split() == Engine.publish_nowait.__doc__.split()
+
+
+@pytest.mark.parametrize("room", ["chat:1", "stored:1"])
+def test_every_way_to_say_what_is_published_is_the_same_event(tmp_path, room):
+    async def test():
+        settings = {"namespace.stored.history": "store"}
+        async with (make_engine(settings=settings, store=f"sqlite:{tmp_path}/app.db") as engine,
+                    engine.subscribe(room) as messages):
+            engine.publish_nowait(room)
+            for data in (b"[1]", bytearray(b" [1]\t"), memoryview(b"[\n1]\r\n"), [1], (1,)):
+                engine.publish_nowait(data=data, room=room)
+            id = str(uuid.uuid4())
+            engine.publish_nowait(room, {"text": "é"}, event="new", id=id, key="k",
+                                  exclude_user="ann", idempotency_key=None)
+            got = await take(messages, 7)
+            assert [m.data for m in got] == [b"null"] + [b"[1]"] * 5 + ['{"text":"é"}'.encode()]
+            assert [m.event for m in got] == ["message"] * 6 + ["new"]
+            assert got[-1].id == id
+
+    asyncio.run(asyncio.wait_for(test(), DEADLINE_S))
+
+
+def test_a_publish_that_was_kept_says_what_the_engine_does_not():
+    async def test():
+        engine = make_engine()
+        async with engine:
+            kept = engine.publish_nowait
+            kept("chat:1", 1)
+            ending = asyncio.ensure_future(engine.close())
+            while not engine._ended:
+                await asyncio.sleep(0)
+            for publish in (kept, engine.publish_nowait):
+                with pytest.raises(EngineClosed):
+                    publish("chat:1", 2)
+            await ending
+        with pytest.raises(EngineClosed):
+            kept("chat:1", 3)
+        async with engine:
+            engine.publish_nowait("chat:1", 4)
+            with pytest.raises(EngineClosed):
+                kept("chat:1", 5)  # of the one before
+
+    asyncio.run(test())
+
+
+@run
+async def test_a_subclass_publishes_in_its_own_way():
+    class Loud(Engine):
+        def publish_nowait(self, room, data=None, **options):
+            super().publish_nowait(room, {"loud": data}, **options)
+
+    engine = Loud(listen="127.0.0.1:0", allow_anonymous=True, deadline=2.0)
+    async with engine, engine.subscribe("chat:1") as messages:
+        engine.publish_nowait("chat:1", 1, event="new")
+        (message,) = await take(messages, 1)
+        assert (message.event, message.json()) == ("new", {"loud": 1})
+
+
+@run
+async def test_what_another_thread_publishes_does_not_wait_for_the_loop():
+    async with make_engine() as engine:
+        client = await connect(engine, "chat:1")
+        engine.publish_nowait("chat:1", "of the loop")  # it wakes the engine when it goes on
+
+        def elsewhere():
+            engine.publish_nowait("chat:1", "of the thread")
+            seen.extend(client.events(2))
+
+        seen = []
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join(DEADLINE_S)  # the loop stands still
+        assert [event["data"] for event in seen] == ["of the loop", "of the thread"]
+        client.close()
+
+
+@run
+async def test_what_a_round_of_the_loop_publishes_happens_at_one_time():
+    async with make_engine() as engine, engine.subscribe("chat:1") as messages:
+        for n in range(4):
+            engine.publish_nowait("chat:1", n)
+            time.sleep(0.002 * (n % 2))
+            if n == 1:
+                await asyncio.sleep(0.01)
+        at = [m.time for m in await take(messages, 4)]
+        assert at[0] == at[1] < at[2] == at[3]
+
+
+@run
+async def test_messages_that_are_kept_are_not_those_that_come():
+    async with make_engine() as engine, engine.subscribe("chat:*") as messages:
+        kept = []
+        for n in range(3000):
+            await engine.publish(f"chat:{n % 7}", n, event=f"e{n % 5}")
+            (message,) = await take(messages, 1)
+            assert (message.room, message.event, message.json()) == (
+                f"chat:{n % 7}", f"e{n % 5}", n)
+            if n % 3 == 0:
+                kept.append(message)
+        assert [m.json() for m in kept] == list(range(0, 3000, 3))
 
 
 @run

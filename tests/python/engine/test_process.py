@@ -121,14 +121,17 @@ def test_the_child_of_a_fork_is_told_what_to_do_and_the_parent_goes_on(tmp_path)
     said, _ = ends(tmp_path, """
         async def main():
             async with make() as engine, engine.subscribe("chat:1") as messages:
+                kept = engine.publish_nowait
                 child = os.fork()
                 if child == 0:
-                    try:
-                        engine.publish_nowait("chat:1", 1)
-                    except ForkedEngineError as error:
-                        print(error, flush=True)
-                        os._exit(7)
-                    os._exit(1)
+                    for publish in (kept, engine.publish_nowait):
+                        try:
+                            publish("chat:1", 1)
+                        except ForkedEngineError as error:
+                            print(error, flush=True)
+                        else:
+                            os._exit(1)
+                    os._exit(7)
                 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
                 await engine.publish("chat:1", 2)
                 assert (await messages.__anext__()).json() == 2

@@ -7,7 +7,10 @@ COUNT = """
 import json, os, sys, threading
 def now():
     return [len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]
+class Loop:
+    call_soon = print
 class Owner:
+    _loop, _thread = Loop(), threading.get_ident()
     def __getattr__(self, name):
         return print
 counts = [now()]
