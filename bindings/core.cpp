@@ -26,6 +26,20 @@ Config embedded_defaults() {
   return config;
 }
 
+int python_level(log::Level level) {
+  switch (level) {
+    case log::Level::debug:
+      return 10;
+    case log::Level::info:
+      return 20;
+    case log::Level::warning:
+      return 30;
+    case log::Level::error:
+      return 40;
+  }
+  return 40;
+}
+
 // Threads inherit the mask of the one that starts them: signals stay with Python's main thread.
 class SignalsBlocked final {
  public:
@@ -70,14 +84,19 @@ Core::~Core() { stop(); }
 std::string Core::start(const pybind11::object& owner) {
   if (engine_) throw Refused(Error{Errc::conflict, "it runs already"});
   make_message_type();
-  {
+  // What a line looks like is Python's to say.
+  log::configure(config_.log.level, log::Format::human);
+  log_ = std::make_unique<LogLines>(config_.log.lines_max);
+  auto engine = [&] {
     const pybind11::gil_scoped_release released;
     const SignalsBlocked blocked;
-    log::configure(config_.log.level, config_.log.format);
-    auto engine = Engine::start(config_, handlers_);
-    if (!engine) throw Refused(engine.error());
-    engine_ = std::move(*engine);
+    return Engine::start(config_, handlers_);
+  }();
+  if (!engine) {
+    end_log();
+    throw Refused(engine.error());
   }
+  engine_ = std::move(*engine);
   set_bridge(std::make_unique<Bridge>(engine_->port(0), config_, handlers_, owner));
   return engine_->address();
 }
@@ -90,6 +109,23 @@ void Core::set_bridge(std::unique_ptr<Bridge> bridge) {
 Bridge& Core::bridge() const {
   if (!bridge_) throw Refused(Error{Errc::unavailable, "the engine does not run"});
   return *bridge_;
+}
+
+int Core::log_fd() const {
+  if (!log_) throw Refused(Error{Errc::unavailable, "the engine does not run"});
+  return log_->fd();
+}
+
+pybind11::list Core::take_log(std::size_t max) {
+  pybind11::list taken;
+  for (const auto& [level, text] : log_ ? log_->take(max) : std::exchange(last_lines_, {}))
+    taken.append(pybind11::make_tuple(python_level(level), text));
+  return taken;
+}
+
+void Core::end_log() {
+  last_lines_ = log_->take(config_.log.lines_max + 1);
+  log_.reset();
 }
 
 void Core::request_stop(bool restart) {
@@ -107,8 +143,11 @@ void Core::join() {
 void Core::release() {
   if (!engine_) return;
   set_bridge(nullptr);
-  const pybind11::gil_scoped_release released;
-  engine_.reset();
+  {
+    const pybind11::gil_scoped_release released;
+    engine_.reset();
+  }
+  end_log();
 }
 
 void Core::stop() {
@@ -123,6 +162,8 @@ void Core::forget() {
   // Its destructor would wait for threads that only the parent has, and remove the parent's socket
   // file.
   std::ignore = engine_.release();
+  // A thread of the parent may have held the log's lock when it forked.
+  std::ignore = log_.release();
   // The port is the parent's: neither is what waits there ours.
   set_bridge(nullptr);
 }

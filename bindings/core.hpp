@@ -10,6 +10,7 @@
 #include "bindings/bridge.hpp"
 #include "config/config.hpp"
 #include "engine.hpp"
+#include "queue/log_lines.hpp"
 
 namespace ringcast::bindings {
 
@@ -46,6 +47,12 @@ class Core final {
     return *static_cast<Door*>(PyCapsule_GetPointer(door, nullptr));
   }
 
+  // Lines of the engine's log that nobody has taken, (level of Python's logging, text), at most
+  // about `max`: as many, and there are more. log_fd() is readable when some have come, while it
+  // runs.
+  [[nodiscard]] int log_fd() const;
+  [[nodiscard]] pybind11::list take_log(std::size_t max);
+
   // The three steps of an end, for a loop that goes on in between: closes the door and tells every
   // client; waits, at most stop_deadline_ms; gives everything back.
   void request_stop(bool restart);
@@ -60,9 +67,12 @@ class Core final {
 
  private:
   void set_bridge(std::unique_ptr<Bridge> bridge);
+  void end_log();
 
   Config config_;
   Handlers handlers_;
+  std::unique_ptr<LogLines> log_;
+  std::vector<LogLine> last_lines_;  // of an engine that runs no more
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Bridge> bridge_;
   pybind11::object door_;  // a capsule of a Door

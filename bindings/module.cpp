@@ -141,6 +141,8 @@ PYBIND11_MODULE(_core, module) {
       .def_property_readonly("answer", &make_answer)
       .def("decide", &decide, py::arg("number"), py::arg("identity"), py::arg("code"),
            py::arg("message"))
+      .def("log_fd", &Core::log_fd)
+      .def("take_log", &Core::take_log, py::arg("max"))
       .def("request_stop", &Core::request_stop, py::arg("restart"))
       .def("join", &Core::join)
       .def("release", &Core::release)

@@ -1,6 +1,7 @@
 #include "base/log.hpp"
 
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -29,11 +30,32 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+Level from_spdlog(spdlog::level::level_enum level) {
+  if (level <= spdlog::level::debug) return Level::debug;
+  if (level == spdlog::level::info) return Level::info;
+  return level == spdlog::level::warn ? Level::warning : Level::error;
+}
+
+// Standard error, and before it whoever has been put in front of it last.
+//
+// Thread: any, by the lock of its base. Lives as long as the process.
+class Outlet final : public spdlog::sinks::dist_sink_mt {
+ public:
+  Outlet() { add_sink(std::make_shared<spdlog::sinks::stderr_color_sink_mt>()); }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& line) override { sinks_.back()->log(line); }
+};
+
+const std::shared_ptr<Outlet>& outlet() {
+  static const auto instance = std::make_shared<Outlet>();
+  return instance;
+}
+
 spdlog::logger& logger() {
   // The process has one standard error, hence one logger; configure() sets it up before any thread.
   static const auto instance = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "ringcast", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("ringcast", outlet());
     made->set_pattern(kHumanLine, spdlog::pattern_time_type::utc);
     return made;
   }();
@@ -103,6 +125,29 @@ void configure(Level level, Format format) {
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
 
 void write(Level level, std::string_view text) { logger().log(to_spdlog(level), escaped(text)); }
+
+// Its function as spdlog knows sinks: the line is no text yet.
+class Redirect::Sink final : public spdlog::sinks::sink {
+ public:
+  explicit Sink(std::function<void(Level, std::string_view)> function)
+      : function_(std::move(function)) {}
+  void log(const spdlog::details::log_msg& line) override {
+    function_(from_spdlog(line.level), {line.payload.data(), line.payload.size()});
+  }
+  void flush() override {}
+  void set_pattern(const std::string&) override {}
+  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
+
+ private:
+  std::function<void(Level, std::string_view)> function_;
+};
+
+Redirect::Redirect(std::function<void(Level, std::string_view)> function)
+    : sink_(std::make_shared<Sink>(std::move(function))) {
+  outlet()->add_sink(sink_);
+}
+
+Redirect::~Redirect() { outlet()->remove_sink(sink_); }
 
 bool Limiter::allow() {
   const auto second = std::chrono::duration_cast<std::chrono::seconds>(

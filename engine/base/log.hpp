@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,24 @@ void configure(Level level, Format format);
 
 // Thread: any. Control characters in the text are escaped, so that nobody forges a line.
 void write(Level level, std::string_view text);
+
+// While it lives, lines go to its function instead of standard error; of several, to that of the
+// newest.
+//
+// Thread: any; lives from before the first thread that writes until behind the last. The function
+// is called by whichever thread writes, never by two at a time, and must neither wait nor write a
+// line.
+class Redirect final {
+ public:
+  explicit Redirect(std::function<void(Level, std::string_view)> function);
+  ~Redirect();
+  Redirect(const Redirect&) = delete;
+  Redirect& operator=(const Redirect&) = delete;
+
+ private:
+  class Sink;
+  std::shared_ptr<Sink> sink_;
+};
 
 // True at most `per_second_max` times a second for each place that owns a Limiter, and then once
 // with the number of lines it held back: floods of bad input must not become floods of log.

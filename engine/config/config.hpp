@@ -135,6 +135,7 @@ struct AppConfig {
 struct LogConfig {
   log::Level level = log::Level::info;
   log::Format format = log::Format::automatic;
+  std::uint32_t lines_max = 1'024;  // that wait for an application with a log of its own
 };
 
 struct DebugConfig {

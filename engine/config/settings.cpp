@@ -226,6 +226,9 @@ constexpr Setting<Config> kSettings[] = {
      "the least that is written"},
     {"log", "format", choice<in<&Config::log, &LogConfig::format>, Config>(kFormats), kNames,
      "lines for people or for machines; automatic: for people where standard error is a terminal"},
+    {"log", "lines_max", in<&Config::log, &LogConfig::lines_max>, range(1, 1'048'576),
+     "lines that wait for the log of the application that the engine runs in; beyond it they are "
+     "lost, and counted"},
 
     {"debug", "echo", in<&Config::debug, &DebugConfig::echo>, kSwitch,
      "GET /debug/echo sends back what it receives"},

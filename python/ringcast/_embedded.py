@@ -50,6 +50,7 @@ log = logging.getLogger("ringcast")
 MESSAGES_A_TURN = 1024
 SECONDS_A_TURN = 0.002
 RETRY_SECONDS = 0.001
+LINES_A_TURN = 64
 
 _live: "weakref.WeakSet[EmbeddedBackend]" = weakref.WeakSet()
 
@@ -130,6 +131,9 @@ class EmbeddedBackend:
                 await starting
             core.stop()
             raise
+        finally:
+            if not core.running:
+                _write_log(core)
         _live.add(self)
         self._core = core
         self.publish_nowait = core.publish_nowait(self._refusal, encode)
@@ -138,7 +142,9 @@ class EmbeddedBackend:
         self._dispatcher = Dispatcher(loop, self._handlers, self._threads_max)
         self._error = None
         loop.add_reader(core.fd(), self._turn)
+        loop.add_reader(core.log_fd(), self._log_turn)
         self._turn()
+        self._log_turn()
 
     def _add_rows(self, core: Core) -> None:
         """What the engine asks of this application, by the places in its table."""
@@ -174,9 +180,11 @@ class EmbeddedBackend:
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.shield(joined)
             loop.remove_reader(core.fd())
+            loop.remove_reader(core.log_fd())
             self._end(EngineClosed())
             core.release()
             _live.discard(self)
+            _write_log(core)
 
     def _end(self, error: RingcastError) -> None:
         """Nobody waits for ever."""
@@ -204,6 +212,7 @@ class EmbeddedBackend:
         self._error = EngineClosed()
         if self._core is not None:
             self._core.stop()
+            _write_log(self._core)
 
     def _check(self) -> Core:
         if self._error is not None:
@@ -225,6 +234,13 @@ class EmbeddedBackend:
             loop.call_soon(self._turn)
         if self._waiting:
             self._let_in()
+
+    def _log_turn(self) -> None:
+        core, loop = self._core, self._loop
+        if core is None or loop is None or not core.running:
+            return
+        if _write_log(core) >= LINES_A_TURN:
+            loop.call_soon(self._log_turn)
 
     def _flush(self) -> None:
         if self._core is not None and self._core.running:
@@ -604,6 +620,13 @@ class _Feed:
             self.subscription.finish(error)
         finally:
             self._resuming = None
+
+
+def _write_log(core: Core) -> int:
+    lines = core.take_log(LINES_A_TURN)
+    for level, text in lines:
+        log.log(level, "%s", text)
+    return len(lines)
 
 
 def _error_of(refused: Refused) -> RingcastError:

@@ -41,12 +41,19 @@ def address_of(engine):
     return host, int(port)
 
 
+async def until(condition, pause=0.001):
+    """Waits for it, and for DEADLINE_S at most."""
+    end = asyncio.get_running_loop().time() + DEADLINE_S
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "it does not come"
+        await asyncio.sleep(pause)
+
+
 def run(test):
     """An async test, as a test, within a deadline."""
     def runs(*arguments, **fixtures):
         async def bounded():
-            async with asyncio.timeout(DEADLINE_S):
-                await test(*arguments, **fixtures)
+            await asyncio.wait_for(test(*arguments, **fixtures), DEADLINE_S)
         asyncio.run(bounded())
     runs.__name__, runs.__doc__ = test.__name__, test.__doc__
     runs.__wrapped__ = test

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <vector>
 
 namespace ringcast {
 namespace {
@@ -98,6 +100,32 @@ TEST(Log, IsForPeopleOnATerminal) {
   EXPECT_THAT(text, HasSubstr("to a terminal"));
   EXPECT_THAT(text, Not(HasSubstr("{")));
   for (const int fd : {near, far, saved}) ::close(fd);
+}
+
+TEST(Log, GoesToTheNewestRedirectAndBackToStandardErrorBehindTheLast) {
+  std::vector<std::string> first, second;
+  const auto into = [](std::vector<std::string>& lines) {
+    return [&lines](log::Level level, std::string_view text) {
+      lines.push_back(fmt::format("{} {}", static_cast<int>(level), text));
+    };
+  };
+  ::testing::internal::CaptureStderr();
+  {
+    const log::Redirect outer(into(first));
+    log::warning("a\nb");
+    {
+      const log::Redirect inner(into(second));
+      log::error("c");
+    }
+    log::info("d");
+    log::debug("not shown");
+  }
+  log::info("e");
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(first, (std::vector<std::string>{"2 a\\u000ab", "1 d"}));
+  EXPECT_EQ(second, (std::vector<std::string>{"3 c"}));
+  EXPECT_THAT(text, EndsWith("e\n"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
 // The test can not choose the second it runs in, so it counts those that begin meanwhile.
