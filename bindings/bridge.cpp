@@ -282,12 +282,12 @@ void Bridge::decide(std::uint64_t number, Result<std::shared_ptr<const Identity>
   flush_soon();
 }
 
-Result<void> Bridge::publish(const Publication& ask, std::uint64_t tag) {
+Result<Asked> Bridge::publish(const Publication& ask, std::uint64_t tag) {
   if (ask.data.size() > config_.limits.body_bytes_max)
     return {Errc::payload_too_large,
             fmt::format("data: {} octets, at most {} (limits.body_bytes_max)", ask.data.size(),
                         config_.limits.body_bytes_max)};
-  if (auto good = check_json(ask.data, JsonShape::any, "data"); !good) return good;
+  if (auto good = check_json(ask.data, JsonShape::any, "data"); !good) return good.error();
   PublishAsk made;
   made.room = ask.room;
   made.type = ask.event;
@@ -299,7 +299,12 @@ Result<void> Bridge::publish(const Publication& ask, std::uint64_t tag) {
     made.id = Uuid::parse(ask.id);
     if (!made.id) return {Errc::validation, "id: expected a UUID"};
   }
-  return asked(port_.publish(std::move(made), wall(), tag));
+  auto sent = port_.publish(std::move(made), wall(), tag);
+  if (sent && *sent == Asked::queued)
+    flush_soon();
+  else
+    flush();
+  return sent;
 }
 
 Result<std::uint64_t> Bridge::subscribe(std::string_view room, std::optional<Position> recover,

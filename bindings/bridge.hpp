@@ -49,8 +49,8 @@ class Bridge final : public PortListener {
   void flush();
   [[nodiscard]] int fd() const { return port_.fd(); }
 
-  // ReplyTo::kErrorsOnly as the tag: nobody waits. Unavailable: no room.
-  [[nodiscard]] Result<void> publish(const Publication& ask, std::uint64_t tag);
+  // ReplyTo::kErrorsOnly as the tag: nobody waits.
+  [[nodiscard]] Result<Asked> publish(const Publication& ask, std::uint64_t tag);
   // Messages come as sink(list, octets); the id is _joined()'s.
   [[nodiscard]] Result<std::uint64_t> subscribe(std::string_view room,
                                                 std::optional<Position> recover,

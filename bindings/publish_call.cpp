@@ -109,9 +109,10 @@ std::optional<Publication> publication_of(const Given& given, PyObject* encode,
   return made;
 }
 
-PyObject* refuse(PyObject* behind, const Error& error) {
-  const py::str code(error_code(error.code).code);
-  const py::str detail(error.detail);
+// Without a code: the queue is full.
+PyObject* refuse(PyObject* behind, std::string_view why, const std::string& text) {
+  const py::str code(why);
+  const py::str detail(text);
   PyObject* made = PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(behind, kRefusal), code.ptr(),
                                                 detail.ptr(), nullptr);
   if (made == nullptr) return nullptr;
@@ -127,9 +128,10 @@ PyObject* publish(PyObject* behind, const Given& given, std::uint64_t tag) {
   // Not before: encode() is Python, in which an engine may end.
   const Core::Door& door = Core::behind(PyTuple_GET_ITEM(behind, kDoor));
   if (door.bridge == nullptr || door.closes)
-    return refuse(behind, {Errc::unavailable, "the engine does not run"});
+    return refuse(behind, error_code(Errc::unavailable).code, "the engine does not run");
   const auto sent = door.bridge->publish(*ask, tag);
-  if (!sent) return refuse(behind, sent.error());
+  if (!sent) return refuse(behind, error_code(sent.error().code).code, sent.error().detail);
+  if (*sent == Asked::full) return refuse(behind, {}, {});
   Py_RETURN_NONE;
 }
 

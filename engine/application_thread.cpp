@@ -73,7 +73,10 @@ bool ApplicationThread::wait_for(const std::optional<Answer>& answer) {
 Result<Appended> ApplicationThread::publish(PublishAsk ask) {
   published_.reset();
   asked_ = next_tag_++;
-  if (auto sent = port_.publish(std::move(ask), clock_.wall(), asked_); !sent) return sent.error();
+  const auto sent = port_.publish(std::move(ask), clock_.wall(), asked_);
+  if (!sent) return sent.error();
+  if (*sent == Asked::full)
+    return {Errc::unavailable, "the room's shard or store is busy, try again"};
   if (wait_for(published_)) return std::move(*published_);
   return {Errc::unavailable, "the room's shard or store did not answer in time"};
 }

@@ -225,23 +225,25 @@ Result<void> Port::reserve_answer() {
   return {};
 }
 
-Result<void> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
-  if (auto good = check_room(ask.room); !good) return good;
-  if (auto good = check_event_type(ask.type, "event"); !good) return good;
+Result<Asked> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
+  if (auto good = check_room(ask.room); !good) return good.error();
+  if (auto good = check_event_type(ask.type, "event"); !good) return good.error();
   const bool stored = namespace_for(config_, ask.room).history == HistoryKind::store;
   const ShardIndex home = home_shard(ask.room, shards());
-  if (stored && !shards_.has_source()) return {Errc::unavailable, "there is no store"};
-  if ((stored ? shards_.room_at_source() : shards_.room_at(home)) == 0)
-    return {Errc::unavailable, "the room's shard or store is busy, try again"};
-  if (tag != ReplyTo::kErrorsOnly)
-    if (auto reserved = reserve_answer(); !reserved) return reserved;
+  if (stored && !shards_.has_source())
+    return {Errc::unavailable,
+            fmt::format("room: the namespace of '{}' is kept in a store, and this engine has none "
+                        "(store.url)",
+                        ask.room)};
+  if ((stored ? shards_.room_at_source() : shards_.room_at(home)) == 0) return Asked::full;
+  if (tag != ReplyTo::kErrorsOnly && !reserve_answer()) return Asked::full;
   if (!stored) {
     shards_.send(home, publish_mail(std::move(ask), time, {}, reply_to(tag)));
-    return {};
+    return Asked::queued;
   }
   const bool sent = shards_.try_send_source(append_mail(std::move(ask), {}, reply_to(tag)));
   ensure(sent, "a place that was there a moment ago is gone");
-  return {};
+  return Asked::queued;
 }
 
 Result<void> Port::list_viewers(std::string_view room, std::string_view after, std::uint32_t limit,

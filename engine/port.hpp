@@ -22,6 +22,10 @@ namespace ringcast {
 // What a subscription of a port is known by. An id that has ended is a no-op everywhere.
 using SubscriptionId = SlotId;
 
+// Where something that was asked of a port is now. Full: nowhere, a mailbox has no place for it;
+// nothing has happened, and trying again helps.
+enum class Asked { queued, full };
+
 // What comes to a port, while it is drained. Everything that is handed over by reference lives
 // during the call; an EventRef may be kept.
 //
@@ -76,9 +80,9 @@ class Port final {
   [[nodiscard]] Result<SubscriptionId> subscribe(std::string_view room,
                                                  std::optional<Position> recover);
   void unsubscribe(SubscriptionId id);
-  // Names are checked here, `ask.data` was validated (check_json()). Unavailable: the mailbox is
-  // full, nothing has happened. Answered under `tag`, which is the caller's.
-  [[nodiscard]] Result<void> publish(PublishAsk ask, WallTime time, std::uint64_t tag);
+  // Names are checked here, `ask.data` was validated (check_json()). What is queued is answered
+  // under `tag`, which is the caller's. An error is one that trying again does not mend.
+  [[nodiscard]] Result<Asked> publish(PublishAsk ask, WallTime time, std::uint64_t tag);
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,
                                           std::uint32_t limit, std::uint64_t tag);
   // Mail that has a place of its own (an answer to a call), to any shard.

@@ -315,10 +315,10 @@ class EmbeddedBackend:
             await self._room()
 
     def _refusal(self, code: str, text: str) -> RingcastError:
-        """Why nothing is published."""
+        """Why nothing is published; without a code the queue is full."""
         if self._error is not None:
             return self._error
-        return Full() if code == "UNAVAILABLE" else error_of(code, text)
+        return error_of(code, text) if code else Full()
 
     async def publish_many(
         self, items: Sequence[Publication]

@@ -78,10 +78,11 @@ class PortTest : public ::testing::Test {
 
   void publish(std::string_view room, std::string_view data, std::uint64_t tag = 1) {
     auto asked = try_publish(room, data, tag);
-    EXPECT_TRUE(asked.ok()) << asked.error().detail;
+    ASSERT_TRUE(asked.ok()) << asked.error().detail;
+    EXPECT_EQ(*asked, Asked::queued);
     port_->flush();
   }
-  Result<void> try_publish(std::string_view room, std::string_view data, std::uint64_t tag = 1) {
+  Result<Asked> try_publish(std::string_view room, std::string_view data, std::uint64_t tag = 1) {
     PublishAsk ask;
     ask.room = room;
     ask.type = "t";
@@ -253,7 +254,7 @@ TEST_F(PortTest, AFullPortHoldsUpNobodyAndIsToldOfTheGap) {
     ask.room = room;
     ask.type = "t";
     ask.data = *check_payload(std::to_string(sent), JsonShape::any, "data");
-    if (other.publish(std::move(ask), WallTime{}, 1).ok()) ++sent;
+    if (*other.publish(std::move(ask), WallTime{}, 1) == Asked::queued) ++sent;
     other.flush();
     while (other.drain(64, others)) {
     }
@@ -285,6 +286,38 @@ TEST_F(PortTest, AQuestionThatIsNotAnsweredYetHasItsPlace) {
   port_->flush();
   until([&] { return seen_.pages.size() == accepted; });
   EXPECT_TRUE(port_->list_viewers("chat:1", "", 10, 1).ok());
+}
+
+// Nobody is woken before the flush, so the shard takes nothing meanwhile.
+TEST_F(PortTest, APublishThatFindsNoPlaceIsNoErrorAndHasNotHappened) {
+  std::uint32_t queued = 0;
+  while (queued <= 4 * kMailboxMax && *try_publish("chat:1", "1", queued) == Asked::queued)
+    ++queued;
+  EXPECT_EQ(queued, kMailboxMax);
+  port_->flush();
+  until([&] { return seen_.outcomes.size() == queued; });
+  publish("chat:1", "2", queued);
+  until([&] { return seen_.outcomes.size() == queued + 1; });
+}
+
+class PortWithoutStore : public PortTest {
+ protected:
+  PortWithoutStore()
+      : PortTest([](Config& config) {
+          NamespaceConfig kept;
+          kept.name = "kept";
+          kept.history = HistoryKind::store;
+          config.namespaces.push_back(kept);
+        }) {}
+};
+
+TEST_F(PortWithoutStore, APublishIntoAStoreRoomIsAnErrorThatSaysWhatIsMissing) {
+  const auto refused = try_publish("kept:1", "1");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::unavailable);
+  EXPECT_NE(refused.error().detail.find("store.url"), std::string::npos);
+  publish("chat:1", "1");
+  until([&] { return seen_.outcomes.size() == 1; });
 }
 
 // With a store: what is published into its rooms is a row before it is an event.
