@@ -11,7 +11,7 @@ import uuid
 import jwt
 import pytest
 
-from engine.conftest import DEADLINE_S, connect, make_engine, run
+from engine.conftest import DEADLINE_S, connect, make_engine, run, until
 from ringcast import (
     JWT,
     Conflict,
@@ -270,6 +270,15 @@ def test_every_mistake_of_the_configuration_is_named():
     assert len(refused.value.fields) == 2
 
 
+def test_a_room_to_be_stored_by_an_engine_without_a_store_is_refused_at_once():
+    async def test():
+        async with make_engine(settings={"namespace.kept.history": "store"}) as engine:
+            await engine.publish("kept:1", 1)
+
+    with pytest.raises(ValidationError, match="store.url"):
+        asyncio.run(asyncio.wait_for(test(), 20))
+
+
 @run
 async def test_the_end_ends_every_subscription_and_tells_the_clients():
     engine = make_engine()
@@ -301,9 +310,8 @@ async def test_presence_names_the_users_that_view_a_room():
                    for user in ("ann", "bob")]
         for client in clients:
             client.send_json({"type": "presence", "room": "chat:1", "action": "join", "id": "1"})
-        async with asyncio.timeout(10):
-            while (page := await engine.presence("chat:1")).count < 2:
-                await asyncio.sleep(0.01)
+        while (page := await engine.presence("chat:1")).count < 2:
+            await asyncio.sleep(0.01)
         assert (page.users, page.count, page.after) == (["ann", "bob"], 2, None)
         page = await engine.presence("chat:1", limit=1)
         assert (page.users, page.after) == (["ann"], "ann")
@@ -359,9 +367,7 @@ async def test_a_failed_publish_that_nobody_waits_for_is_counted_and_logged(capl
     async with make_engine(settings={"namespace.chat.rooms_max": 1}) as engine:
         await engine.publish("chat:1", 1)
         engine.publish_nowait("chat:2", 1)
-        async with asyncio.timeout(10):
-            while not engine._backend.failed_publishes:
-                await asyncio.sleep(0.001)
+        await until(lambda: engine._backend.failed_publishes)
     assert "chat:2" in caplog.text
 
 
