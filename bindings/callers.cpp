@@ -14,9 +14,10 @@ namespace ringcast::bindings {
 
 namespace {
 
-Errc errc_of(std::string_view code) {
+CallCode code_of(std::string_view code) {
   for (std::size_t i = 0; i < kErrcs; ++i)
     if (const auto errc = static_cast<Errc>(i); error_code(errc).code == code) return errc;
+  if (check_own_code(code)) return std::string(code);
   return Errc::internal;
 }
 
@@ -108,7 +109,7 @@ CallResult said(std::string_view data) {
 }
 
 CallResult refused(std::string_view code, std::string message, py::handle fields) {
-  CallError error{errc_of(code), std::move(message), {}};
+  CallError error{code_of(code), std::move(message), {}};
   if (!fields.is_none())
     for (const auto& [name, problem] : py::dict(py::reinterpret_borrow<py::object>(fields)))
       error.fields.push_back({py::str(name), py::str(problem)});
@@ -117,7 +118,9 @@ CallResult refused(std::string_view code, std::string message, py::handle fields
 
 Result<std::shared_ptr<const Identity>> verdict_of(const py::object& identity,
                                                    std::string_view code, std::string message) {
-  if (!code.empty()) return {errc_of(code), std::move(message)};
+  // What a hook refuses has the engine's codes alone: its HTTP status goes by them.
+  if (!code.empty())
+    return {code_of(code).of_engine().value_or(Errc::forbidden), std::move(message)};
   if (identity.is_none()) return std::shared_ptr<const Identity>();
   auto made = std::make_shared<Identity>();
   made->user = py::str(identity.attr("user"));

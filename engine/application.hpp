@@ -65,7 +65,8 @@ struct CallOptions {
 
 // What of an application the engine runs: functions by the names that clients call, and hooks. They
 // run on app.threads threads, all that one user asks on the same one and in its order. A function
-// that throws, or whose answer is no JSON, is INTERNAL_ERROR to the client; the log has why.
+// that throws, whose answer is no JSON, or whose own code has another form (check_own_code()) is
+// INTERNAL_ERROR to the client; the log has why.
 //
 // Thread: filled by one, then given to Engine::start(); its functions are called by the application
 // threads. At most Handlers::kHandlersMax of them.

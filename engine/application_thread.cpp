@@ -146,10 +146,18 @@ CallResult ApplicationThread::run_handler(const CallMail& call) {
   auto outcome =
       guarded(call.correlation_id, name, [&] { return application_.call(call.handler, context); });
   if (!outcome) return CallError{Errc::internal, kFailed, {}};
-  if (auto* error = std::get_if<CallError>(&*outcome)) return std::move(*error);
-  auto data = check_payload(std::get<std::string>(*outcome), JsonShape::any, "the answer");
-  if (data) return std::move(*data);
-  log::error("handler '{}': {} (correlation id {})", name, data.error().detail,
+  Error wrong;
+  if (auto* error = std::get_if<CallError>(&*outcome)) {
+    const bool own = !error->code.of_engine();
+    const auto good = own ? check_own_code(error->code.text()) : Result<void>();
+    if (good) return std::move(*error);
+    wrong = good.error();
+  } else {
+    auto data = check_payload(std::get<std::string>(*outcome), JsonShape::any, "the answer");
+    if (data) return std::move(*data);
+    wrong = data.error();
+  }
+  log::error("handler '{}': {} (correlation id {})", name, wrong.detail,
              call.correlation_id.text());
   return CallError{Errc::internal, kFailed, {}};
 }

@@ -238,8 +238,11 @@ void Calls::answered(HookAnswerMail&& mail, Instant now) {
 }
 
 void Calls::finish(const Open& open, const CallResult& result) {
-  if (const auto* error = std::get_if<CallError>(&result))
-    std::ignore = refused(open.handler, {error->code, {}});
+  if (const auto* error = std::get_if<CallError>(&result)) {
+    HandlerMetrics& metrics = metrics_.handlers[open.handler.value];
+    const auto code = error->code.of_engine();
+    (code ? metrics.errors[static_cast<std::size_t>(*code)] : metrics.own_errors).add();
+  }
   if (Session* session = asker(open))
     session->peer->call_answered(*session, open.tag, result, open.correlation_id);
 }

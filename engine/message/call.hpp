@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,9 +20,32 @@ struct FieldProblem {
   std::string problem;
 };
 
+// Why a call failed, for its client: a code of the engine's table, or one of the application's own
+// (check_own_code(), when the answer is taken). Thread: any, it is a value.
+class CallCode final {
+ public:
+  CallCode(Errc code) : code_(code) {}
+  CallCode(std::string own) : code_(std::move(own)) {}
+  CallCode(const char* own) : code_(std::string(own)) {}
+
+  [[nodiscard]] std::string_view text() const {
+    const auto* code = std::get_if<Errc>(&code_);
+    return code == nullptr ? std::string_view(*std::get_if<std::string>(&code_))
+                           : error_code(*code).code;
+  }
+  // None: it is the application's own.
+  [[nodiscard]] std::optional<Errc> of_engine() const {
+    const auto* code = std::get_if<Errc>(&code_);
+    return code == nullptr ? std::nullopt : std::optional(*code);
+  }
+
+ private:
+  std::variant<Errc, std::string> code_;
+};
+
 // Why a call failed. All of it is shown to the client.
 struct CallError {
-  Errc code = Errc::internal;
+  CallCode code = Errc::internal;
   std::string message;
   std::vector<FieldProblem> fields;  // of Errc::validation: every one that is wrong
 };

@@ -90,6 +90,20 @@ bool is_reserved_event_type(std::string_view type) {
          type.starts_with("presence:") || type.starts_with("ringcast:");
 }
 
+Result<void> check_own_code(std::string_view code, std::string_view field) {
+  const auto legal = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  if (code.empty() || code.size() > kOwnCodeBytesMax)
+    return invalid(field, fmt::format("has {} characters, expected 1 to 64", code.size()));
+  if (code[0] < 'A' || code[0] > 'Z' || !std::all_of(code.begin(), code.end(), legal))
+    return invalid(field, "expected A-Z, then A-Z 0-9 _");
+  for (std::size_t i = 0; i < kErrcs; ++i)
+    if (error_code(static_cast<Errc>(i)).code == code)
+      return invalid(field, fmt::format("{} is the engine's, expected Errc", code));
+  return {};
+}
+
 Result<void> check_call_event(std::string_view event, std::string_view field) {
   if (event.empty() || event.size() > kEventTypeBytesMax)
     return invalid(field, fmt::format("has {} octets, expected 1 to 128", event.size()));

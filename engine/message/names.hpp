@@ -13,6 +13,7 @@ namespace ringcast {
 inline constexpr std::size_t kRoomBytesMax = 255;
 inline constexpr std::size_t kPartBytesMax = 120;
 inline constexpr std::size_t kEventTypeBytesMax = 128;
+inline constexpr std::size_t kOwnCodeBytesMax = 64;
 
 // 1-255 octets of UTF-8 without control characters, `*`, leading or trailing colon.
 // The error names `field`.
@@ -27,6 +28,10 @@ Result<void> check_event_type(std::string_view type, std::string_view field = "t
 // The same alphabet for what a client calls by name: nothing is reserved, because only the handler
 // sees it.
 Result<void> check_call_event(std::string_view event, std::string_view field = "event");
+
+// A code of an application's own for a call that failed: [A-Z][A-Z0-9_]{0,63}, none of the
+// engine's.
+Result<void> check_own_code(std::string_view code, std::string_view field = "code");
 
 // The types that only the engine makes: an event must never look like a protocol message.
 [[nodiscard]] bool is_reserved_event_type(std::string_view type);

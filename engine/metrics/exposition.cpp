@@ -230,17 +230,20 @@ void add_handlers(std::vector<MetricFamily>& families, Shards shards,
                 "Those of them that were not answered in time.",
                 total(row, [](const HandlerMetrics& m) -> auto& { return m.timeouts; }), "handler",
                 names[row]);
-  for (std::size_t row = 0; row < names.size(); ++row)
-    for (std::size_t i = 0; i < kErrcs; ++i) {
-      const double errors =
-          total(row, [i](const HandlerMetrics& m) -> auto& { return m.errors[i]; });
-      if (errors == 0) continue;
-      add_counter(families, "ringcast_app_errors_total",
-                  "Calls and hooks that failed, by handler and code.", errors, "handler",
-                  names[row]);
-      families.back().metric.back().label.push_back(
-          {"code", std::string(error_code(static_cast<Errc>(i)).code)});
-    }
+  const auto add_errors = [&](std::size_t row, std::string_view code, double errors) {
+    if (errors == 0) return;
+    add_counter(families, "ringcast_app_errors_total",
+                "Calls and hooks that failed, by handler and code; own: the application's codes.",
+                errors, "handler", names[row]);
+    families.back().metric.back().label.push_back({"code", std::string(code)});
+  };
+  for (std::size_t row = 0; row < names.size(); ++row) {
+    for (std::size_t i = 0; i < kErrcs; ++i)
+      add_errors(row, error_code(static_cast<Errc>(i)).code,
+                 total(row, [i](const HandlerMetrics& m) -> auto& { return m.errors[i]; }));
+    add_errors(row, "own",
+               total(row, [](const HandlerMetrics& m) -> auto& { return m.own_errors; }));
+  }
 }
 
 // Reckoned when somebody asks, so that it grows while the source stands still.

@@ -24,6 +24,7 @@ struct HandlerMetrics {
   Counter calls;                       // handed to the application
   Counter timeouts;                    // of these, not answered in time
   std::array<Counter, kErrcs> errors;  // by code, with what was refused before
+  Counter own_errors;                  // under codes of the application's own
 };
 
 // The names and meanings that operators see stand in exposition.cpp, beside each field.

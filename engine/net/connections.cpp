@@ -199,6 +199,10 @@ void Connections::note_error(std::string_view where, const Error& error) {
                error_code(error.code).code, error.detail);
 }
 
+void Connections::note_own_error(std::string_view where, const CallError& error) {
+  log::warning(own_error_lines_, "{} refused: {} {}", where, error.code.text(), error.message);
+}
+
 void Connections::answered(Connection& connection) {
   connection.answering = false;
   answered_.push_back(connection.socket());

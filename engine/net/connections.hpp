@@ -69,6 +69,8 @@ class Connections final {
   void arm_alive(Connection& connection);
   // Counts an error that a client is told, and logs it: at most a line a second for each code.
   void note_error(std::string_view where, const Error& error);
+  // The same under a code of the application's own, which is counted with its handler.
+  void note_own_error(std::string_view where, const CallError& error);
   [[nodiscard]] HttpPeer& http_peer() { return *http_peer_; }
   [[nodiscard]] NativePeer& native_peer() { return *native_peer_; }
   [[nodiscard]] SsePeer& sse_peer() { return *sse_peer_; }
@@ -129,6 +131,7 @@ class Connections final {
   std::string scratch_;
   wire::Deflater echo_deflater_;
   std::array<log::Limiter, kErrcs> error_lines_;
+  log::Limiter own_error_lines_;
   std::array<log::Limiter, kCloseReasonsMax> close_lines_;
   log::Limiter connections_max_lines_;
   log::Limiter address_max_lines_;

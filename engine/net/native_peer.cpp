@@ -213,7 +213,11 @@ void NativePeer::call_answered(Session& session, std::uint64_t tag, const CallRe
 // Not counted towards errors_max: what the application refuses is no misuse of the protocol.
 void NativePeer::fail_call(Connection& connection, std::string_view id, const CallError& error,
                            const Uuid& correlation_id) {
-  connections_.note_error("call " + correlation_id.text(), {error.code, error.message});
+  const std::string where = "call " + correlation_id.text();
+  if (const auto code = error.code.of_engine())
+    connections_.note_error(where, {*code, error.message});
+  else
+    connections_.note_own_error(where, error);
   if (id.empty()) return;
   protocol::append_failed_ack(json_, error, correlation_id, id);
   write(connection);

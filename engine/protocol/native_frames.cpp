@@ -134,7 +134,7 @@ void append_ack(std::string& out, std::string_view data, ReplyId id) {
 void append_failed_ack(std::string& out, const CallError& error, const Uuid& correlation_id,
                        ReplyId id) {
   ((out += R"({"type":"ack","id":)") += id) += R"(,"ok":false)";
-  append_text(out, "error", error_code(error.code).code);
+  append_text(out, "error", error.code.text());
   append_text(out, "message", error.message);
   out += R"(,"correlationId":)";
   append_uuid(out, correlation_id);

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import json
 import logging
+import re
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -20,19 +21,7 @@ __all__ = ["Answer", "Dispatcher"]
 
 log = logging.getLogger("ringcast")
 
-CODES = frozenset(
-    (
-        "VALIDATION_ERROR",
-        "UNAUTHORIZED",
-        "FORBIDDEN",
-        "NOT_FOUND",
-        "CONFLICT",
-        "RATE_LIMITED",
-        "PAYLOAD_TOO_LARGE",
-        "UNAVAILABLE",
-        "INTERNAL_ERROR",
-    )
-)
+CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")  # the engine's, and an application's own
 PUMPS_MAX = 64  # that one suspended handler may start
 
 
@@ -354,7 +343,7 @@ class Dispatcher:
                 told = translate(context, error)
             except BaseException as other:
                 told = other
-        if isinstance(told, Reject) and told.code in CODES:
+        if isinstance(told, Reject) and CODE.fullmatch(told.code):
             handler.rejected += 1
             return answer(None, told.code, told.message, told.fields)
         if isinstance(told, ValidationError | TooLarge):
@@ -367,7 +356,9 @@ class Dispatcher:
             "handler of %s failed, correlation id %s%s",
             context.event,
             context.correlation_id,
-            f": Reject has the unknown code {told.code!r}" if isinstance(told, Reject) else "",
+            f": Reject has the code {told.code!r}, expected {CODE.pattern}"
+            if isinstance(told, Reject)
+            else "",
             exc_info=(type(error), error, error.__traceback__),
         )
         if isinstance(told, Unavailable | RateLimited | Full):

@@ -8,10 +8,11 @@ RingcastError
         ValidationError     also a ValueError; `fields`
         Unauthorized (WrongKey), Forbidden, NotFound (WrongAddress), Conflict, RateLimited, TooLarge
         Unavailable (ConnectionLost), InternalError
+        Rejected            by a code of an application's own
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "Conflict",
@@ -28,6 +29,7 @@ __all__ = [
     "PortInUse",
     "RateLimited",
     "Reject",
+    "Rejected",
     "RingcastError",
     "ServerError",
     "TimedOut",
@@ -136,7 +138,7 @@ class ServerError(RingcastError):
     def code(self) -> str:
         return self.CODE
 
-    def __reduce__(self) -> tuple[type["ServerError"], tuple[str, str | None, dict[str, str]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message, self.correlation_id, self.fields)
 
 
@@ -197,8 +199,33 @@ class InternalError(ServerError):
     CODE = "INTERNAL_ERROR"
 
 
+class Rejected(ServerError):  # noqa: N818
+    """A call was refused by a code of the application's own, `code`: see Reject."""
+
+    def __init__(
+        self,
+        message: str = "",
+        correlation_id: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        code: str = "INTERNAL_ERROR",
+    ) -> None:
+        self._code = code
+        super().__init__(message, correlation_id, fields)
+
+    @property
+    def code(self) -> str:
+        return self._code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.correlation_id, self.fields, self._code)
+
+
 class Reject(RingcastError):  # noqa: N818
-    """Raised in a handler: the caller gets this code and message. Not logged as an error."""
+    """Raised in a handler: the caller gets this code and message. Not logged as an error.
+
+    `code` is one of the engine's ("FORBIDDEN", ...) or one of your own: A-Z, then A-Z 0-9 _, at
+    most 64. In a hook one of your own is FORBIDDEN to the client.
+    """
 
     def __init__(
         self, code: str, message: str = "", fields: Mapping[str, str] | None = None
@@ -235,7 +262,9 @@ def error_of(
     fields: Mapping[str, str] | None = None,
 ) -> ServerError:
     """The exception for an error that the engine answered."""
-    kind = _BY_CODE.get(code, InternalError)
+    kind = _BY_CODE.get(code)
+    if kind is None:
+        return Rejected(message, correlation_id, fields, code)
     if kind is ValidationError and fields is None:
         fields = _fields_in(message)
     return kind(message, correlation_id, fields)

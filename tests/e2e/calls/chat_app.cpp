@@ -27,6 +27,8 @@ void read_fields(CallFields& in, Send& out) {
 
 CallOutcome send_message(CallContext& call, const Send& message) {
   if (!call.joined("chat:1")) return CallError{Errc::forbidden, "not in the chat", {}};
+  if (message.body == "spam")
+    return CallError{"SPAM_SUSPECTED", "the words are on the list", {}};  // a code of its own
   const auto sent = call.publish("chat:1", "message:new", call.data());
   if (!sent) return CallError{sent.error().code, sent.error().detail, {}};
   std::string answer = "{";
@@ -82,6 +84,9 @@ Application tested() {
   added.push_back(app.on("newest", newest));
   added.push_back(app.on("throw", [](CallContext&) -> CallOutcome {
     throw std::runtime_error("SELECT secret FROM /etc/shadow");
+  }));
+  added.push_back(app.on("no code", [](CallContext&) -> CallOutcome {
+    return CallError{"no code", "", {}};
   }));
   added.push_back(app.on("no json", [](CallContext&) -> CallOutcome { return "{"; }));
   added.push_back(app.on("later", [](CallContext&) -> CallOutcome {

@@ -95,7 +95,7 @@ def test_an_unknown_event_is_not_found_by_name(ann):
 
 
 def test_what_a_handler_throws_is_for_the_log_alone(daemon, ann):
-    for event in ("throw", "no json"):
+    for event in ("throw", "no json", "no code"):
         answer = failed(call(ann, event), "INTERNAL_ERROR")
         assert "SELECT" not in json.dumps(answer)
         assert f"{answer['correlationId']})" in daemon.log()
@@ -104,6 +104,14 @@ def test_what_a_handler_throws_is_for_the_log_alone(daemon, ann):
 
 def test_a_transient_failure_has_its_own_code(ann):
     failed(call(ann, "later"), "UNAVAILABLE")
+
+
+def test_a_code_of_the_application_is_acked_as_it_is(daemon, ann):
+    ann.subscribed("chat:1")
+    answer = failed(call(ann, "message:send", {"clientId": "c", "body": "spam"}), "SPAM_SUSPECTED")
+    assert answer["message"] == "the words are on the list"
+    assert re.search(r'app_errors_total\{handler="message:send",code="own"\} [1-9]',
+                     daemon.get("/metrics").body.decode())
 
 
 def test_failed_acks_do_not_end_the_connection(ann):

@@ -11,7 +11,7 @@ import pytest
 from typing import TypedDict
 
 import ringcast
-from engine.conftest import connect, make_engine, run
+from engine.conftest import connect, make_engine, run, until
 from ringcast import JWT, Context, Identity, Rate, Reject
 from support.native_client import ConnectionEnded
 
@@ -128,7 +128,8 @@ async def test_an_exception_is_answered_and_the_connection_stays(caplog):
     @engine.on("fails")
     def fails(data: dict):
         raise {"key": KeyError("secret"), "domain": Domain("late"),
-               "reject": Reject("FORBIDDEN", "not yours")}[data["how"]]
+               "reject": Reject("FORBIDDEN", "not yours"),
+               "own": Reject("SEAT_TAKEN", "by bob", {"seat": "is taken"})}[data["how"]]
 
     @engine.exception_handler(Domain)
     def translate(error):
@@ -143,6 +144,9 @@ async def test_an_exception_is_answered_and_the_connection_stays(caplog):
         assert (await called(client, "fails", {"how": "domain"}))["error"] == "CONFLICT"
         ack = await called(client, "fails", {"how": "reject"})
         assert (ack["error"], ack["message"]) == ("FORBIDDEN", "not yours")
+        ack = await called(client, "fails", {"how": "own"})
+        assert (ack["error"], ack["message"], ack["fields"]) == (
+            "SEAT_TAKEN", "by bob", {"seat": "is taken"})
         assert (await called(client, "nothing"))["error"] == "NOT_FOUND"
 
 
@@ -236,9 +240,7 @@ async def test_a_session_token_is_the_applications_and_connect_and_disconnect_ar
                 await connect(engine, token=token)
         with pytest.raises((ConnectionEnded, AssertionError)):
             await connect(engine, token=signed_in("mallory"))
-        async with asyncio.timeout(10):
-            while ("disconnect", "ann", True) not in told:
-                await asyncio.sleep(0.01)
+        await until(lambda: ("disconnect", "ann", True) in told)
         assert ("connect", "mallory") in told
 
 

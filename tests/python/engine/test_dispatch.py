@@ -3,10 +3,12 @@ import asyncio
 import contextvars
 import dataclasses
 import logging
+import sys
 import threading
 
 import pytest
 
+from engine.conftest import until
 from ringcast import Reject, Unavailable, ValidationError
 from ringcast._context import Context
 from ringcast._dispatch import Dispatcher
@@ -51,9 +53,7 @@ class World:
         return [(number, what) for number, what, *_ in self.answers]
 
     async def all(self, count):
-        async with asyncio.timeout(10):
-            while len(self.answers) < count:
-                await asyncio.sleep(0)
+        await until(lambda: len(self.answers) >= count, pause=0)
         return self.shown()
 
 
@@ -112,22 +112,36 @@ async def test_those_that_suspend_run_side_by_side(world):
     assert sorted(await world.all(200)) == [(n, str(n).encode()) for n in range(200)]
 
 
-@run
-async def test_timeouts_and_task_groups_work_in_the_first_step(world):
-    async def handler(data):
-        try:
-            async with asyncio.timeout(0.01):
-                await asyncio.Event().wait()
-        except TimeoutError:
-            pass
-        async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.sleep(0))
-        return "done"
+async def waits_and_gathers(data):
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+    except asyncio.TimeoutError:
+        pass
+    await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+    return "done"
 
-    world.on(handler)
-    world.call()
-    world.call()
-    assert await world.all(2) == [(0, b'"done"'), (1, b'"done"')]
+
+async def times_out_and_groups(data):
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        pass
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(0))
+    return "done"
+
+
+@pytest.mark.parametrize("handler", [
+    waits_and_gathers, *([times_out_and_groups] if sys.version_info >= (3, 11) else [])])
+def test_timeouts_and_groups_work_in_the_first_step(world, handler):
+    async def test():
+        world.on(handler)
+        world.call()
+        world.call()
+        assert await world.all(2) == [(0, b'"done"'), (1, b'"done"')]
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("kind", ["def", "async", "thread"])
@@ -267,9 +281,25 @@ async def test_a_reject_is_answered_and_not_logged(world):
     assert world.answers == [(0, "FORBIDDEN", "not yours", {"chat": "is closed"})]
 
 
+@pytest.mark.parametrize("code, is_one", [
+    ("A", True), ("A" * 64, True), ("SEAT_4_TAKEN", True), ("A" * 65, False), ("", False),
+    ("4SEATS", False), ("seat", False), ("SEAT TAKEN", False), ("SEAT\n", False)])
+def test_a_reject_has_a_code_of_the_application_within_its_alphabet(world, caplog, code, is_one):
+    def handler(data):
+        raise Reject(code, "by bob")
+
+    async def test():
+        world.on(handler)
+        world.call()
+        assert await world.all(1) == [(0, code if is_one else "INTERNAL_ERROR")]
+
+    asyncio.run(test())
+    assert caplog.text == "" if is_one else repr(code) in caplog.text
+
+
 @pytest.mark.parametrize("raised, code", [(KeyError("secret"), "INTERNAL_ERROR"),
                                           (Unavailable("x"), "UNAVAILABLE"),
-                                          (Reject("NO_SUCH_CODE"), "INTERNAL_ERROR")])
+                                          (Reject("no such code"), "INTERNAL_ERROR")])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_exception_is_answered_logged_with_its_correlation_id_and_counted(
         world, caplog, raised, code, is_async):

@@ -37,7 +37,7 @@ class Ledger : public testing::Test {
     if (std::holds_alternative<CallLedger::Wait>(admission)) return "wait";
     const auto& result = std::get<CallResult>(admission);
     if (const auto* answer = std::get_if<Payload>(&result)) return **answer;
-    return std::string(error_code(std::get<CallError>(result).code).code);
+    return std::string(std::get<CallError>(result).code.text());
   }
 
   std::size_t finish(const CallMail& mail, const CallResult& result) {

@@ -55,7 +55,7 @@ class CallsTest : public testing::Test {
   }
   static std::string text_of(const CallResult& result) {
     if (const auto* data = std::get_if<Payload>(&result)) return **data;
-    return std::string(error_code(std::get<CallError>(result).code).code);
+    return std::string(std::get<CallError>(result).code.text());
   }
   HandlerMetrics& of(HandlerIndex handler) { return world_->metrics(0).handlers[handler.value]; }
 
@@ -78,6 +78,17 @@ TEST_F(CallsTest, ACallReachesTheApplicationAndItsAnswerTheCaller) {
   answer(mail.caller, "8");
   EXPECT_EQ(ann.acks.size(), 1U) << "a call is answered once";
   EXPECT_EQ(world_->metrics(1).app_answers_late.value(), 1U);
+}
+
+TEST_F(CallsTest, ACodeOfTheApplicationReachesTheCallerAndIsCountedWithItsHandler) {
+  Client& ann = world_->connect(0, "ann");
+  ASSERT_TRUE(call(ann).ok());
+  world_->send_from_port(
+      0, CallAnswerMail{taken<CallMail>().caller, CallError{"SEAT_TAKEN", "by bob", {}}});
+  ASSERT_EQ(ann.acks.size(), 1U);
+  EXPECT_EQ(text_of(ann.acks[0].second), "SEAT_TAKEN");
+  EXPECT_EQ(of(send_).own_errors.value(), 1U);
+  for (const Counter& each : of(send_).errors) EXPECT_EQ(each.value(), 0U);
 }
 
 TEST_F(CallsTest, AnUnknownEventIsNotFoundByName) {

@@ -104,7 +104,7 @@ TEST(CallFields, SaysWhatIsNoObject) {
   fields.read("text", text);
   const auto error = fields.error();
   ASSERT_TRUE(error);
-  EXPECT_EQ(error->code, Errc::validation);
+  EXPECT_EQ(error->code.of_engine(), Errc::validation);
   EXPECT_THAT(error->fields, ElementsAre(FieldProblem{"data", "is not an object"},
                                          FieldProblem{"text", "is missing"}));
 }

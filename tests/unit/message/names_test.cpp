@@ -47,6 +47,21 @@ TEST(Names, TakePartsOfTheirAlphabetOnly) {
   }
 }
 
+TEST(Names, TakeCodesOfAnApplicationsOwnThatAreNotTheEngines) {
+  EXPECT_FALSE(check_own_code(""));
+  EXPECT_TRUE(check_own_code("A"));
+  EXPECT_TRUE(check_own_code(std::string(64, 'A')));
+  EXPECT_FALSE(check_own_code(std::string(65, 'A')));
+  for (int c = 0; c < 256; ++c) {
+    const bool letter = c >= 'A' && c <= 'Z';
+    const std::string one(1, static_cast<char>(c));
+    EXPECT_EQ(check_own_code(one).ok(), letter) << c;
+    EXPECT_EQ(check_own_code("A" + one).ok(), letter || (c >= '0' && c <= '9') || c == '_') << c;
+  }
+  for (std::size_t i = 0; i < kErrcs; ++i)
+    EXPECT_FALSE(check_own_code(error_code(static_cast<Errc>(i)).code)) << i;
+}
+
 TEST(Names, TakeEventTypesOfOneTo128Octets) {
   EXPECT_FALSE(check_event_type(""));
   EXPECT_TRUE(check_event_type("a"));

@@ -191,12 +191,15 @@ TEST(Exposition, CountsTheApplicationByHandler) {
   second.handlers[0].calls.add(3);
   second.handlers[1].timeouts.add();
   second.handlers[1].errors[static_cast<std::size_t>(Errc::unavailable)].add();
+  second.handlers[0].own_errors.add();
   const std::string text =
       Exposition({&first, &second}, nullptr, {}, {"message:send", "ringcast:connect"}).text();
   EXPECT_THAT(text, HasSubstr("ringcast_app_calls_total{handler=\"message:send\"} 5\n"));
   EXPECT_THAT(text, HasSubstr("ringcast_app_timeouts_total{handler=\"ringcast:connect\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("ringcast_app_errors_total{handler=\"ringcast:connect\","
                               "code=\"UNAVAILABLE\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("ringcast_app_errors_total{handler=\"message:send\",code=\"own\"} 1\n"));
 }
 
 }  // namespace

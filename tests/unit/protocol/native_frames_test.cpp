@@ -101,6 +101,10 @@ TEST(NativeFrames, WriteAcks) {
             R"({"type":"ack","id":7,"ok":false,"error":"VALIDATION_ERROR","message":"2 fields",)"
             R"("correlationId":"01234567-89ab-4cde-8f01-23456789abcd",)"
             R"("fields":{"body":"is missing","cli\"":"is not a string"}})");
+  failed = {"SEAT_TAKEN", "by bob", {}};
+  EXPECT_EQ(written(append_failed_ack, failed, *Uuid::parse(kUuid), "7"),
+            R"({"type":"ack","id":7,"ok":false,"error":"SEAT_TAKEN","message":"by bob",)"
+            R"("correlationId":"01234567-89ab-4cde-8f01-23456789abcd"})");
 }
 
 TEST(NativeFrames, WriteTheShortAnswers) {
