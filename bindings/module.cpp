@@ -25,7 +25,7 @@ T value_of(Result<T> result) {
   return std::move(*result);
 }
 
-using At = std::pair<std::string, std::uint64_t>;  // epoch and offset
+using PlainPosition = std::pair<std::string, std::uint64_t>;  // epoch and offset
 
 void checked(const Result<void>& result) {
   if (!result) throw Refused(result.error());
@@ -36,8 +36,8 @@ bool drain(Core& core, std::size_t messages, double seconds) {
       messages, std::chrono::duration_cast<Nanos>(std::chrono::duration<double>(seconds)));
 }
 
-std::uint64_t subscribe(Core& core, std::string_view room, const std::optional<At>& recover,
-                        py::object sink) {
+std::uint64_t subscribe(Core& core, std::string_view room,
+                        const std::optional<PlainPosition>& recover, py::object sink) {
   std::optional<Position> from;
   if (recover) from = Position{recover->first, recover->second};
   return value_of(core.bridge().subscribe(room, std::move(from), std::move(sink)));
@@ -61,7 +61,7 @@ void administer(Core& core, std::uint64_t tag, AdminAsk ask) {
   checked(core.bridge().administer(std::move(ask), tag));
 }
 
-void history(Core& core, std::uint64_t tag, std::string room, std::optional<At> after,
+void history(Core& core, std::uint64_t tag, std::string room, std::optional<PlainPosition> after,
              std::uint32_t limit) {
   checked(check_room(room));
   check_page(core, limit);
