@@ -172,4 +172,6 @@ def test_an_answered_error_is_the_exception_of_its_code():
     assert error.fields == {"room": "is missing", "data": "is null"}
     assert (error.code, error.correlation_id) == ("VALIDATION_ERROR", "c-1")
     assert type(error_of("CONFLICT", "x")) is ringcast.Conflict
-    assert type(error_of("UNHEARD_OF", "x")) is ringcast.InternalError
+    own = error_of("SEAT_TAKEN", "by bob", "c-2", {"seat": "is taken"})
+    assert type(own) is ringcast.Rejected and own.code == "SEAT_TAKEN"
+    assert pickle.loads(pickle.dumps(own)).code == "SEAT_TAKEN"
