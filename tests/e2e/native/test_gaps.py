@@ -36,8 +36,8 @@ def publish_until(daemon, room, counter, fast, key=lambda n: None):
 
 
 def read_to(client, room, last):
-    """What came of the room, up to the event with this number, as ("event", offset, n) and
-    ("gap", from, to, reason)."""
+    """What came of the room, up to the event with this number or a gap that reaches it, as ("event",
+    offset, n) and ("gap", from, to, reason)."""
     result = []
     while True:
         message = client.receive_next()
@@ -45,6 +45,8 @@ def read_to(client, room, last):
             continue
         if message["type"] == "gap":
             result.append(("gap", message.get("from"), message.get("to"), message["reason"]))
+            if (message.get("to") or 0) >= last:
+                return result
         elif "time" in message:
             result.append(("event", message.get("offset"), message["data"]["n"]))
             if message["data"]["n"] == last:

@@ -87,7 +87,9 @@ def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
         kills.end(one)
         one.start()
     unsettled = world.unsettled(settle_s)
-    violations = world.verdict()
+    # By chance three kills in a row meet the same row: a dead letter then, and not shown to whoever has not seen it.
+    quarantined = world.store.quarantined()
+    violations = [one for one in world.verdict() if one.id not in quarantined]
     for one in world.daemons:
         one.check_log()
     return {
@@ -102,6 +104,7 @@ def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
         "redeliveries_dropped": world.crowd.total("redelivered"),
         "subscribes_unavailable": world.crowd.total("unavailable"),
         "rows_in_announced_gaps": world.gaps(),
+        "quarantined": len(quarantined),
         "errors": unsettled + [f"{one.name}: {error}" for one in world.crowd.all
                                for error in one.errors],
         "violations": [str(violation) for violation in violations],

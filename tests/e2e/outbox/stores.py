@@ -173,7 +173,13 @@ class Store:
             session.close()
 
 
+    def quarantined(self):
+        """ids of rows that were begun three times by daemons that ended."""
+        return {str(row[0]) for row in self.query(f"select event_id from {self.status_view} where reason = 'poison'")}
+
+
 class SqliteStore(Store):
+    status_view = "ringcast_outbox_status"
     kind = "sqlite"
 
     def __init__(self, folder):
@@ -224,6 +230,7 @@ class SqliteStore(Store):
 
 
 class PostgresStore(Store):
+    status_view = "ringcast.outbox_status"
     kind = "postgres"
 
     def __init__(self, admin_url):

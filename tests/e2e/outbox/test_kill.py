@@ -8,14 +8,18 @@ import pytest
 
 from outbox.kill_loop import kill_rounds
 
+# What a daemon replays at its start grows with the rows, and one that is killed during each start gets nowhere.
+ROUNDS_OF_A_STORE = 100
 ROUNDS = int(os.environ.get("RINGCAST_KILL_ROUNDS", 10))
 SEED = int(os.environ.get("RINGCAST_KILL_SEED", time.time_ns() % 1_000_000))
 
 
 @pytest.mark.kill
-@pytest.mark.timeout(60 + 15 * ROUNDS)
-def test_no_row_is_lost_or_shown_twice_when_daemons_are_killed(world):
-    report = kill_rounds(world, ROUNDS, SEED)
+@pytest.mark.timeout(60 + 15 * ROUNDS_OF_A_STORE)
+@pytest.mark.parametrize("first", range(0, ROUNDS, ROUNDS_OF_A_STORE))
+def test_no_row_is_lost_or_shown_twice_when_daemons_are_killed(world, first):
+    rounds = min(ROUNDS_OF_A_STORE, ROUNDS - first)
+    report = kill_rounds(world, rounds, SEED + first)
     print(json.dumps(report, indent=1))
     if path := os.environ.get("RINGCAST_KILL_REPORT"):
         with open(path, "a", encoding="utf-8") as file:
@@ -24,5 +28,6 @@ def test_no_row_is_lost_or_shown_twice_when_daemons_are_killed(world):
     assert not report["errors"], report["errors"][:5]
     # The history holds everything, so nobody may be told that something is missing.
     assert report["not_recovered"] == 0 and report["rows_in_announced_gaps"] == 0
+    assert report["quarantined"] <= 1, "chance takes about one row in a thousand kills"
     # A daemon that ends at once has not let anybody come back.
-    assert report["recovered"] >= ROUNDS // 3
+    assert report["recovered"] >= rounds // 3
