@@ -36,8 +36,8 @@ def test_commit_to_socket_begins_with_the_insert_not_with_what_the_application_s
                     " '{}', '2020-01-01T00:00:00Z')")
     session.close()
     name = "ringcast_commit_to_socket_seconds"
-    wait_until(lambda: daemon.metric(f"{name}_count") == 1, "the event")
-    assert client.shown
+    wait_until(lambda: client.shown, "the event")
+    wait_until(lambda: daemon.metric(f"{name}_count") == 1, "its measurement")
     assert 0 <= daemon.metric(f"{name}_sum") < 86_400
 
 
