@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "bindings/fork_watch.hpp"
 #include "bindings/inherited_sockets.hpp"
 #include "bindings/message_type.hpp"
 #include "bindings/refused.hpp"
@@ -97,6 +98,7 @@ std::string Core::start(const pybind11::object& owner) {
     throw Refused(engine.error());
   }
   engine_ = std::move(*engine);
+  watch_forks(*this);
   set_bridge(std::make_unique<Bridge>(engine_->port(0), config_, handlers_, owner));
   return engine_->address();
 }
@@ -107,7 +109,7 @@ void Core::set_bridge(std::unique_ptr<Bridge> bridge) {
 }
 
 Bridge& Core::bridge() const {
-  if (!bridge_) throw Refused(Error{Errc::unavailable, "the engine does not run"});
+  if (!bridge_ || forked_) throw Refused(Error{Errc::unavailable, "the engine does not run"});
   return *bridge_;
 }
 
@@ -118,6 +120,7 @@ int Core::log_fd() const {
 
 pybind11::list Core::take_log(std::size_t max) {
   pybind11::list taken;
+  if (forked_) return taken;
   for (const auto& [level, text] : log_ ? log_->take(max) : std::exchange(last_lines_, {}))
     taken.append(pybind11::make_tuple(python_level(level), text));
   return taken;
@@ -129,19 +132,21 @@ void Core::end_log() {
 }
 
 void Core::request_stop(bool restart) {
-  if (!engine_) return;
+  if (!running()) return;
   behind(door_.ptr()).closes = true;
   engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
 }
 
 void Core::join() {
-  if (!engine_) return;
+  if (!running()) return;
   const pybind11::gil_scoped_release released;
   engine_->join();
 }
 
 void Core::release() {
+  if (forked_) return let_go();
   if (!engine_) return;
+  unwatch_forks(*this);
   set_bridge(nullptr);
   {
     const pybind11::gil_scoped_release released;
@@ -156,9 +161,13 @@ void Core::stop() {
   release();
 }
 
-void Core::forget() {
-  if (!engine_) return;
+void Core::become_child() {
+  forked_ = true;
+  behind(door_.ptr()) = {};
   close_inherited_sockets(engine_->address(), config_.listen.unix_path);
+}
+
+void Core::let_go() {
   // Its destructor would wait for threads that only the parent has, and remove the parent's socket
   // file.
   std::ignore = engine_.release();

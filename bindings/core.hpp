@@ -18,8 +18,8 @@ namespace ringcast::bindings {
 // nothing.
 //
 // Thread: whichever holds the GIL; what waits gives it up. Lives as long as its Python object.
-// Limits are those of the configuration. In the child of a fork it is only to be forget()ed: the
-// engine's threads do not exist there.
+// Limits are those of the configuration. In the child of a fork the engine's threads do not exist:
+// it has forked(), does not run, and its stop() lets go of the engine without touching it.
 class Core final {
  public:
   // `section.key=value` each, over RINGCAST_ variables, over the file if one is named, over the
@@ -34,7 +34,8 @@ class Core final {
   // Returns where it listens, as HOST:PORT. `owner`: see Bridge.
   std::string start(const pybind11::object& owner);
   [[nodiscard]] const Config& config() const { return config_; }
-  [[nodiscard]] bool running() const { return engine_ != nullptr; }
+  [[nodiscard]] bool running() const { return engine_ != nullptr && !forked_; }
+  [[nodiscard]] bool forked() const { return forked_; }
   // Between start and release; throws Refused otherwise.
   [[nodiscard]] Bridge& bridge() const;
   // For calls that do not go through pybind11, and may outlive this.
@@ -61,13 +62,14 @@ class Core final {
   // All of them. Nothing if it does not run.
   void stop();
 
-  // In the child of a fork: closes the sockets that it inherited, so that the parent's clients and
-  // port do not hang on this process, and lets go of the engine without touching it.
-  void forget();
+  // In the child of a fork, perhaps without the GIL: closes the sockets that it inherited, so that
+  // the parent's clients and port do not hang on this process. See fork_watch.hpp.
+  void become_child();
 
  private:
   void set_bridge(std::unique_ptr<Bridge> bridge);
   void end_log();
+  void let_go();
 
   Config config_;
   Handlers handlers_;
@@ -76,6 +78,7 @@ class Core final {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Bridge> bridge_;
   pybind11::object door_;  // a capsule of a Door
+  bool forked_ = false;
 };
 
 }  // namespace ringcast::bindings

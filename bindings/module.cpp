@@ -147,5 +147,5 @@ PYBIND11_MODULE(_core, module) {
       .def("join", &Core::join)
       .def("release", &Core::release)
       .def("stop", &Core::stop)
-      .def("forget", &Core::forget);
+      .def_property_readonly("forked", &Core::forked);
 }

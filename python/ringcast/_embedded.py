@@ -5,12 +5,12 @@ import atexit
 import contextlib
 import functools
 import logging
-import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from ._backend import PublishNowait
@@ -57,14 +57,8 @@ _live: "weakref.WeakSet[EmbeddedBackend]" = weakref.WeakSet()
 
 @functools.cache
 def _watch_process() -> None:
-    """With the first engine that starts: what fork() and the end of the interpreter do."""
-    os.register_at_fork(after_in_child=_forked)
+    """With the first engine that starts: what the end of the interpreter does."""
     atexit.register(_exiting)
-
-
-def _forked() -> None:
-    for backend in list(_live):
-        backend.forget()
 
 
 def _exiting() -> None:
@@ -103,7 +97,6 @@ class EmbeddedBackend:
         self._subscriptions: dict[int, _Feed] = {}
         self._deciding: set[asyncio.Task[Verdict]] = set()
         self._error: RingcastError | None = NotStarted()
-        self.forked = False
         self.address = ""
         self.failed_publishes = 0
 
@@ -118,8 +111,10 @@ class EmbeddedBackend:
             self._add_rows(core)
         except Refused as refused:
             raise _error_of(refused) from None
-        # Not on the loop: a port that is about to be free is waited for.
-        starting = loop.run_in_executor(None, core.start, self)
+        # Not on the loop: a port that is about to be free is waited for. Nor in a thread that
+        # stays: under hosts that run none of Python's fork hooks a child would wait for its end.
+        aside = ThreadPoolExecutor(1, "ringcast-start")
+        starting = loop.run_in_executor(aside, core.start, self)
         try:
             self.address = await asyncio.shield(starting)
         except Refused as refused:
@@ -132,6 +127,7 @@ class EmbeddedBackend:
             core.stop()
             raise
         finally:
+            aside.shutdown()
             if not core.running:
                 _write_log(core)
         _live.add(self)
@@ -159,7 +155,7 @@ class EmbeddedBackend:
 
     async def close(self, deadline: float) -> None:
         core, loop = self._core, self._loop
-        if self._error is not None or core is None or loop is None:
+        if self.forked or self._error is not None or core is None or loop is None:
             return
         self._check_loop()
         for feed in list(self._subscriptions.values()):
@@ -200,23 +196,29 @@ class EmbeddedBackend:
         self._answers.clear()
         self._waiting.clear()
 
-    def forget(self) -> None:
-        """In the child of a fork, where the loop that ran is the parent's."""
-        self.forked = True
-        self._error = ForkedEngineError()
-        if self._core is not None:
-            self._core.forget()
+    @property
+    def forked(self) -> bool:
+        """In the child of a fork, where the engine and the loop that ran are the parent's. Noticed
+        when it is asked for: Python's own hooks are not run by every host that forks."""
+        if self._core is None or not self._core.forked:
+            return False
+        if not isinstance(self._error, ForkedEngineError):
+            self._error = ForkedEngineError()
+            self._core.stop()
+        return True
 
     def stop_now(self) -> None:
         """At the end of the interpreter, when no loop runs any more."""
+        if self.forked:
+            return
         self._error = EngineClosed()
         if self._core is not None:
             self._core.stop()
             _write_log(self._core)
 
     def _check(self) -> Core:
-        if self._error is not None:
-            raise self._error
+        if self.forked or self._error is not None:
+            raise cast(RingcastError, self._error)
         self._check_loop()
         return cast(Core, self._core)
 
@@ -316,8 +318,8 @@ class EmbeddedBackend:
 
     def _refusal(self, code: str, text: str) -> RingcastError:
         """Why nothing is published; without a code the queue is full."""
-        if self._error is not None:
-            return self._error
+        if self.forked or self._error is not None:
+            return cast(RingcastError, self._error)
         return error_of(code, text) if code else Full()
 
     async def publish_many(

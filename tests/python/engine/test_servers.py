@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from support.daemon import SANITIZER_MARKS
+from support.daemon import API_KEY, SANITIZER_MARKS
 from support.native_client import NativeClient
 
 DEADLINE_S = 60
@@ -168,6 +168,99 @@ def test_gunicorn(serve, arguments):
     client = server.client(server.where()["address"])
     server.ask("/publish/1", "POST")
     assert client.events(1)[0]["data"] == 1
+    server.ends()
+
+
+UWSGI = """
+import asyncio, json, os, sys
+import ringcast
+
+publisher = ringcast.Publisher(os.environ["RT_URL"], api_key=os.environ["RT_KEY"])
+publisher.publish("chat:1", "at import")  # its connection is open when uWSGI forks
+rc = ringcast.Engine(listen="127.0.0.1:0", allow_anonymous=True, deadline=1.0)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(rc.start())
+kept = rc.publish_nowait
+started = os.getpid()
+
+async def follow():
+    async with rc.subscribe("chat:1"):
+        pass
+
+def outcome(use):
+    try:
+        use()
+    except ringcast.ForkedEngineError as error:
+        return str(error)
+    return "done"
+
+def uses():
+    yield lambda: kept("chat:1", 1)
+    yield lambda: rc.publish_nowait("chat:1", 1)
+    yield lambda: loop.run_until_complete(rc.publish("chat:1", 1))
+    yield lambda: loop.run_until_complete(rc.rooms())
+    yield lambda: loop.run_until_complete(follow())
+    yield lambda: loop.run_until_complete(rc.close())
+
+def application(environment, start_response):
+    answer = {"pid": os.getpid(), "started": started}
+    if environment["PATH_INFO"] == "/publish":
+        publisher.publish("chat:1", os.getpid())
+    if environment["PATH_INFO"] == "/engine":
+        answer["outcomes"] = [outcome(use) for use in uses()]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(answer).encode()]
+"""
+RUN_UWSGI = "import sys, pyuwsgi\npyuwsgi.run(sys.argv[1:])\n"
+
+
+@pytest.fixture
+def uwsgi(serve, sqlite, tmp_path):
+    def start(*options):
+        (tmp_path / "run_uwsgi.py").write_text(RUN_UWSGI)
+        return serve("run_uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--processes",
+                     "2", "--wsgi-file", "app.py", "--need-app", "--die-on-term", *options,
+                     APP=UWSGI, RT_URL=sqlite.daemon.url, RT_KEY=API_KEY)
+    return start
+
+
+def each_worker_publishes(server, client):
+    """Process -> the one that has started its engine."""
+    workers = {}
+
+    def both():
+        said = server.ask("/publish")
+        workers[said["pid"]] = said["started"]
+        return len(workers) == 2
+
+    server.until(both)
+    seen = set()
+    while not set(workers) <= seen:
+        seen.add(client.events(1)[0]["data"])
+    return workers
+
+
+# uWSGI runs none of Python's fork hooks unless it is asked to.
+@pytest.mark.parametrize("options", [(), ("--enable-threads", "--threads", "2"),
+                                     ("--py-call-osafterfork",)])
+def test_uwsgi_that_forks_behind_the_import(uwsgi, sqlite, subscribe, options):
+    client = subscribe(sqlite, "chat:1")
+    server = uwsgi(*options)
+    workers = each_worker_publishes(server, client)
+    assert all(started != pid for pid, started in workers.items())
+    outcomes = server.ask("/engine")["outcomes"]
+    assert all("Start the engine in the worker" in text for text in outcomes[:-1]), outcomes
+    assert outcomes[-1] == "done"  # closing what is not its own is nothing
+    server.ends()
+
+
+@pytest.mark.parametrize("options", [(), ("--enable-threads", "--threads", "2")])
+def test_uwsgi_that_imports_in_each_worker(uwsgi, sqlite, subscribe, options):
+    client = subscribe(sqlite, "chat:1")
+    server = uwsgi("--lazy-apps", *options)
+    workers = each_worker_publishes(server, client)
+    assert all(started == pid for pid, started in workers.items())
+    assert server.ask("/engine")["outcomes"] == ["done"] * 6
     server.ends()
 
 
