@@ -69,7 +69,7 @@ def test_what_a_crash_takes_back_was_never_shown_and_what_it_leaves_is(world):
         # All sessions end before the recovery begins.
         wait_until(lambda: not alive(other.execute), "the crash")
         other.close()
-        wait_until(lambda: alive(world.store.query), "the recovery", 40)
+        wait_until(lambda: alive(world.store.query), "the recovery")
     for daemon in world.daemons:
         daemon.wait_ready()
     kept = world.store.ids()

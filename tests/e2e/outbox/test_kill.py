@@ -15,7 +15,7 @@ SEED = int(os.environ.get("RINGCAST_KILL_SEED", time.time_ns() % 1_000_000))
 
 
 @pytest.mark.kill
-@pytest.mark.timeout(60 + 15 * ROUNDS_OF_A_STORE)
+@pytest.mark.timeout(240 + 15 * ROUNDS_OF_A_STORE)
 @pytest.mark.parametrize("first", range(0, ROUNDS, ROUNDS_OF_A_STORE))
 def test_no_row_is_lost_or_shown_twice_when_daemons_are_killed(world, first):
     rounds = min(ROUNDS_OF_A_STORE, ROUNDS - first)

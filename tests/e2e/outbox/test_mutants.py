@@ -66,7 +66,7 @@ def kinds_of(world, *readers):
             read(connection)
             return world.written() > ROWS
 
-        wait_until(enough, "rows", 40)
+        wait_until(enough, "rows")
         world.stop_writers()
         read(connection)
     return {reader: {violation.kind for violation in check(world.rows, [logs[reader]])}

@@ -8,8 +8,7 @@ import psycopg
 import pytest
 
 from outbox.stores import PostgresStore, admin_url, session_for
-from outbox.world import free_port
-from support.daemon import ROOT
+from support.daemon import ROOT, free_port
 from support.waiting import wait_until
 
 STORES = ("postgres", "status")
@@ -38,6 +37,13 @@ def cluster():
             subprocess.run([SCRIPT, "stop", folder], check=True)
 
 
+def wait_refused(daemon, *texts):
+    """The log says why it does not open its store, and so does /readyz."""
+    wait_until(lambda: all(text in daemon.log() for text in texts), "the refusal in the log")
+    wait_until(lambda: (answer := daemon.get("/readyz")).status == 503 and all(text in answer.text for text in texts),
+               "the refusal in /readyz")
+
+
 def test_a_standby_is_refused_until_it_is_promoted(cluster, make_daemon):
     folder, admin = cluster
     store = PostgresStore(admin)
@@ -48,8 +54,7 @@ def test_a_standby_is_refused_until_it_is_promoted(cluster, make_daemon):
     as_owner("touch", f"{folder}/data/standby.signal")
     as_owner(*control, "-l", f"{folder}/data/server.log", "start")
     daemon = make_daemon({"store": {"url": store.url}})
-    wait_until(lambda: "a primary is needed" in daemon.log(), "the refusal")
-    assert daemon.get("/readyz").status == 503
+    wait_refused(daemon, "a primary is needed")
     with psycopg.connect(admin, autocommit=True) as session:
         session.execute("select pg_promote()")
     daemon.wait_ready()
@@ -96,8 +101,7 @@ def test_a_sequence_with_a_cache_is_refused_until_the_sentence_is_followed(world
     world.store.run("alter sequence ringcast.outbox_id cache 10")
     daemon.start()
     sentence = "alter sequence ringcast.outbox_id increment 1 cache 1 no cycle"
-    wait_until(lambda: sentence in daemon.log(), "the refusal")
-    assert daemon.get("/readyz").status == 503
+    wait_refused(daemon, sentence)
     world.store.run(sentence)
     daemon.wait_ready()
 
@@ -108,9 +112,7 @@ def test_a_read_only_server_is_refused_until_it_is_none(world):
     name = world.store.name
     world.store.run(f'alter database "{name}" set default_transaction_read_only = on')
     daemon.start()
-    wait_until(lambda: "read-only: a primary is needed" in daemon.log(), "the refusal")
-    answer = daemon.get("/readyz")
-    assert answer.status == 503 and "a primary is needed" in answer.text
+    wait_refused(daemon, "read-only: a primary is needed")
     with psycopg.connect(admin_url(), autocommit=True) as session:
         session.execute(f'alter database "{name}" reset default_transaction_read_only')
     daemon.wait_ready()
@@ -122,9 +124,7 @@ def test_a_newer_schema_is_refused_and_left_alone(world):
     world.store.run("insert into ringcast.schema_migration(version, name, checksum)"
                     " values(99, 'later', '')")
     daemon.start()
-    wait_until(lambda: "has version 99" in daemon.log(), "the refusal")
-    answer = daemon.get("/readyz")
-    assert answer.status == 503 and "run the newer program" in answer.text
+    wait_refused(daemon, "has version 99", "run the newer program")
     world.store.run("delete from ringcast.schema_migration where version = 99")
     daemon.wait_ready()
 
@@ -138,10 +138,7 @@ def test_a_missing_right_is_refused_until_it_is_given(world):
         world.store.run(f"revoke insert on ringcast.failed from {role}")
         url = re.sub(r"//[^@]*@", f"//{role}@", world.store.url)
         daemon = world.daemon({"store": {"url": url}}, ready=False)
-        says = ("insert on ringcast.failed", "select ringcast.grant_daemon(")
-        wait_until(lambda: all(text in daemon.log() for text in says), "the refusal")
-        answer = daemon.get("/readyz")
-        assert answer.status == 503 and all(text in answer.text for text in says)
+        wait_refused(daemon, "insert on ringcast.failed", "select ringcast.grant_daemon(")
         world.store.run(f"select ringcast.grant_daemon('{role}')")
         daemon.wait_ready()
         daemon.stop()
@@ -156,4 +153,4 @@ def test_a_missing_index_is_named(world):
     world.store.run(f"drop index ringcast.{index}")
     daemon.start()
     daemon.wait_ready()
-    assert "each partition needs its indexes on (id) and on (xid, id)" in daemon.log()
+    wait_until(lambda: "each partition needs its indexes on (id) and on (xid, id)" in daemon.log(), "the warning")

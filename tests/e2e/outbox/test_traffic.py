@@ -32,7 +32,7 @@ def test_each_subscriber_is_shown_exactly_what_was_committed(world):
     world.crowd.wait_live()
     sits = sit_in_transaction(world)
     world.start_writers(exclude_user="alice", pause_ms=40)
-    wait_until(lambda: world.written() > ROWS, "rows", 60)
+    wait_until(lambda: world.written() > ROWS, "rows")
     if sits:
         sits.commit()
         sits.close()

@@ -1,14 +1,13 @@
 """A store, daemons on it, writers, subscribers; and the verdict at the end."""
 import json
 import pathlib
-import socket
 
 from outbox.checker import Row, check, in_gaps
 from outbox.stores import event_id
 from outbox.subscriber import Crowd
 from outbox.writer import Settings, WriterProcess
 from support.daemon import Daemon, merged
-from support.waiting import wait_until
+from support.waiting import DEADLINE_S, wait_until
 
 # A history that holds whatever a test writes, so that `recovered: false` is never an excuse.
 NAMESPACE = {"name": "tenant", "history": "store", "history_size": 1_000_000, "history_ttl_s": 3600,
@@ -22,10 +21,7 @@ def namespace(**fields):
     return {"namespace": [{**NAMESPACE, **fields}]}
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+
 
 
 class World:
@@ -132,7 +128,7 @@ class World:
         self.writers = []
 
     # ---- the verdict ----
-    def settle(self, deadline_s=30):
+    def settle(self, deadline_s=DEADLINE_S):
         """A last row for each room in use; returns when every subscriber was shown its own.
 
         The writers have committed before it, so it is the last that any store delivers."""
@@ -167,7 +163,7 @@ class World:
             f"store, {len(stored - written)} of the store are not in it")
         return check(self.rows, self.crowd.logs(), self.store.positions())
 
-    def finish(self, gaps_allowed=False, deadline_s=30):
+    def finish(self, gaps_allowed=False, deadline_s=DEADLINE_S):
         """Settles, judges, and fails on whatever is wrong."""
         self.settle(deadline_s)
         violations = self.verdict()

@@ -14,6 +14,7 @@ import time
 
 from outbox.checker import Row
 from outbox.stores import session_for
+from support.waiting import DEADLINE_S
 
 E2E = pathlib.Path(__file__).resolve().parents[1]
 MODULES = ("alpha", "beta")
@@ -105,7 +106,7 @@ class WriterProcess:
         self.process.stdin.flush()
 
     def stop(self):
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=DEADLINE_S)
         assert self.process.returncode == 0 and not errors, errors
         return self.logged()
 

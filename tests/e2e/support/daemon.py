@@ -1,9 +1,11 @@
 """ringcastd as a process of its own, with a configuration file made for it."""
 import copy
 import ctypes
+import itertools
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 from .http_client import request
@@ -17,6 +19,31 @@ API_KEY = "e2e-api-key-0123456789"
 SANITIZER_MARKS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer",
                    "runtime error:", "ThreadSanitizer")
 _PR_SET_PDEATHSIG = 1
+# Ports that a daemon keeps over its restarts: below those that the kernel gives to whoever asks for
+# any, and each worker of a run goes through a range of its own, from a place of its own.
+_PORTS, _PORTS_OF_A_WORKER = range(10_240, 32_240), 2_000
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 11
+_steps = itertools.count(os.getpid() * 37)
+
+
+def can_bind(port):
+    """Also while connections of the last one who listened there are in TIME_WAIT."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port():
+    """One that nobody else of this run is given."""
+    for step in itertools.islice(_steps, _PORTS_OF_A_WORKER):
+        port = _PORTS[_worker * _PORTS_OF_A_WORKER + step % _PORTS_OF_A_WORKER]
+        if can_bind(port):
+            return port
+    raise AssertionError("no port is free")
 
 
 def _die_with_parent():
@@ -57,7 +84,7 @@ class Daemon:
         self.arguments = list(arguments)
         self.environment = {}  # over the test's own, for the next start
         self.mode = mode
-        self.port = 0
+        self.port = free_port()
         self.process = None
         self.ended_with = None  # the last one's code, if it was not stopped
         self.output_path = self.folder / "stdout.log"
@@ -133,6 +160,8 @@ class Daemon:
         self.process.kill()
         self.ended_with = self.process.wait()
         self.process = None
+        # The kernel takes its rings apart, and with them its sockets, behind its end.
+        wait_until(lambda: can_bind(self.port), "the end of its listeners")
 
     def signal(self, number):
         self.process.send_signal(number)
