@@ -64,7 +64,7 @@ def test_rows_behind_a_failed_one_wait_over_restarts_and_come_in_order_after_its
     wait_shown(clients, head, *held, again)
     last = world.write(aggregate="a")
     wait_shown(clients, last)
-    assert letters(world) == []
+    wait_until(lambda: letters(world) == [], "the end of the hold in the store")
     world.finish()
 
 
@@ -100,7 +100,7 @@ def test_under_writers_nothing_of_a_held_aggregate_is_lost_or_out_of_order(world
         (letter,) = [one for one in said(world, "dead-letters", "list") if one["state"] == "dead"]
         said(world, "dead-letters", "drop", letter["id"])
     world.finish()
-    assert said(world, "status")[0]["heldRows"] == 0
+    wait_until(lambda: said(world, "status")[0]["heldRows"] == 0, "the end of every hold in the store")
 
 
 @pytest.mark.parametrize("rows_max, reason", [(3, "held"), (2, "hold_full")])

@@ -39,7 +39,7 @@ def test_a_row_that_ends_the_process_is_quarantined_and_its_neighbours_go_on(wor
     assert starts_until_it_is_quarantined(world, daemon, poison, step) <= STARTS_MAX
     wait_until(lambda: client.shown == before + neighbours, "the neighbours, in order")
     assert world.store.status(poison)[:2] == ("failed", "poison")
-    assert daemon.metric('ringcast_outbox_rows_failed_total{reason="poison"}') == 1
+    wait_until(lambda: daemon.metric('ringcast_outbox_rows_failed_total{reason="poison"}') == 1, "its count")
     wait_until(lambda: daemon.metric("ringcast_outbox_dead_letters") == 1, "the dead letter")
     # It is skipped from now on, also where it stands within the history.
     daemon.stop()
