@@ -10,6 +10,7 @@ from websockets.sync.server import serve
 
 from support.daemon import API_KEY
 from support.tokens import SECRET, make_token
+from support.waiting import DEADLINE_S, wait_until
 
 CLIENT_ENV = {"RINGCAST_API_KEY": API_KEY}
 STORE = True
@@ -191,9 +192,13 @@ def test_sub_checks_the_answer_to_its_key(ringcast):
 def test_sub_follows_several_rooms_in_order(pub, sub):
     watching = sub("chat:a", "chat:b", "chat:a", "--count", 4)
     watching.wait_errors("subscribed", 2)
+    shown = 0
     for number in range(2):
         for room in ("chat:a", "chat:b"):
             assert pub(room, "t", str(number)).returncode == 0
+            # Rooms of two shards have an order only where the second waits for the first.
+            shown += 1
+            wait_until(lambda: watching.output.count("\n") == shown, "its line")
     assert watching.ended() == 0
     lines = watching.output.splitlines()
     assert [(line.split()[0], line.split()[3]) for line in lines] == [
@@ -310,7 +315,7 @@ def test_sub_answers_pings_and_joins_pieces(play, spawn):
     def script(connection):
         connection.recv()
         connection.send([SUBSCRIBED[:20], SUBSCRIBED[20:]])
-        pongs.append(connection.ping("a payload").wait(20))
+        pongs.append(connection.ping("a payload").wait(DEADLINE_S))
         connection.send(event(1))
 
     watching = spawn("sub", "r", "--url", play(script), "--count", 1)

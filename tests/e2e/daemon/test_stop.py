@@ -9,6 +9,7 @@ import pytest
 
 from support.http_client import RawConnection, encode_request, request
 from support.native_client import NativeClient
+from support.waiting import DEADLINE_S, wait_until
 
 BOTH_ENGINES = True
 
@@ -49,12 +50,12 @@ def stuck_client(daemon):
 
 
 def test_stuck_client_does_not_hold_it_beyond_the_deadline(make_daemon):
-    daemon = make_daemon({"engine": {"stop_deadline_ms": 2_000}})
+    """Nothing else would end it: the client is waited for longer than any test runs."""
+    daemon = make_daemon({"engine": {"stop_deadline_ms": 2_000},
+                          "limits": {"write_stall_s": 3600, "linger_s": 3600}})
     client = stuck_client(daemon)
-    begin = time.monotonic()
     daemon.signal(signal.SIGTERM)
     daemon.join()
-    assert time.monotonic() - begin < 2.0 + 3.0, "the deadline, and what a busy machine adds"
     client.close()
 
 
@@ -77,8 +78,7 @@ def test_hangup_is_answered_in_the_log_and_changes_nothing(make_daemon):
     daemon = make_daemon()
     client = NativeClient(daemon)
     daemon.signal(signal.SIGHUP)
-    while "SIGHUP: configuration reload is not supported" not in daemon.log():
-        time.sleep(0.01)
+    wait_until(lambda: "SIGHUP: configuration reload is not supported" in daemon.log(), "the answer")
     client.subscribed("a:1")
     client.close()
 
@@ -130,7 +130,7 @@ def test_every_publish_that_was_answered_is_there_after_a_restart(make_daemon, t
     threads = [threading.Thread(target=publish) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert enough.wait(20)
+    assert enough.wait(DEADLINE_S)
     daemon.signal(signal.SIGTERM)
     daemon.join()
     for thread in threads:

@@ -6,7 +6,7 @@ import pytest
 
 from support.daemon import API_KEY
 from support.http_client import Closed, RawConnection, encode_request
-from support.waiting import wait_until
+from support.waiting import DEADLINE_S, wait_until
 
 BOTH_ENGINES = True
 STORE = True
@@ -88,9 +88,10 @@ def test_an_octet_now_and_then_gains_no_time_for_a_body(daemon):
 
 def test_two_hundred_slow_heads_leave_no_descriptor_and_others_are_served(daemon):
     before = daemon.descriptors()
-    slow = [RawConnection(daemon.address) for _ in range(200)]
-    for connection in slow:
-        connection.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+    slow = []
+    for _ in range(200):  # each begins at once: one that says nothing for a second is closed without an answer
+        slow.append(RawConnection(daemon.address))
+        slow[-1].send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
     assert daemon.get("/healthz").status == 200
     for connection in slow:
         assert connection.read_response().status == 408
@@ -100,14 +101,15 @@ def test_two_hundred_slow_heads_leave_no_descriptor_and_others_are_served(daemon
 
 def test_a_request_that_waits_for_the_store_is_answered_however_long_that_takes(daemon):
     """The client has done its part: neither idle nor head time may cut off an answer."""
-    other = sqlite3.connect(daemon.folder / "store.db", isolation_level=None, timeout=10)
-    with RawConnection(daemon.address) as witness, RawConnection(daemon.address) as connection:
-        connection.send(encode_request("GET", "/healthz", {"Host": daemon.host}))
+    other = sqlite3.connect(daemon.folder / "store.db", isolation_level=None, timeout=DEADLINE_S)
+    other.execute("begin immediate")
+    with RawConnection(daemon.address) as connection:
+        connection.send(encode_request("GET", "/healthz", {"Host": daemon.host}) +
+                        publish_request(daemon, "tenant:slow"))
         assert connection.read_response().status == 200
-        other.execute("begin immediate")
-        connection.send(publish_request(daemon, "tenant:slow"))
-        # A connection that was opened later is closed for its silence: the time has passed.
-        assert witness.closed_by_peer()
+        with RawConnection(daemon.address) as witness:
+            # A connection that was opened later is closed for its silence: the time has passed.
+            assert witness.closed_by_peer()
         assert connection.silent(0.5)
         other.execute("rollback")
         assert connection.read_response().json()["offset"] > 0

@@ -5,8 +5,8 @@ import jwt
 import pytest
 
 from support.http_client import RawConnection, encode_request
-from support.native_client import NativeClient
-from support.tokens import SECRET, make_key, make_token, public_pem
+from support.native_client import ConnectionEnded, NativeClient
+from support.tokens import SECRET, make_key, make_token, public_pem, while_it_lasts
 from support.websocket_client import WebSocketRefused, handshake_headers
 
 KEYS = {algorithm: make_key(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")}
@@ -187,18 +187,25 @@ def test_a_denied_room_tells_nothing_of_itself(daemon, connect):
 
 
 # ---- expiry and renewal ----
+EXPIRED = (WebSocketRefused, ConnectionEnded)
 def test_a_token_that_expires_ends_the_connection_with_4001(connect):
-    client = connect(token_for(ttl_s=2))
-    client.subscribed("expiry:1")
-    assert client.read_end()[0] == 4001
+    def subscribed(ttl_s):
+        client = connect(token_for(ttl_s=ttl_s))
+        client.subscribed("expiry:1")
+        return client
+
+    assert while_it_lasts(subscribed, EXPIRED).read_end()[0] == 4001
 
 
 def test_auth_renews_before_the_end(daemon, connect):
     """The twin that does not renew shows that the first token's end has passed."""
-    short = token_for(ttl_s=2)
-    renewed, twin = connect(short), connect(short)
-    renewed.subscribed("expiry:2")
-    answer = renewed.ask({"type": "auth", "token": token_for(ttl_s=600)})
+    def both(ttl_s):
+        short = token_for(ttl_s=ttl_s)
+        renewed, twin = connect(short), connect(short)
+        renewed.subscribed("expiry:2")
+        return renewed, twin, renewed.ask({"type": "auth", "token": token_for(ttl_s=600)})
+
+    renewed, twin, answer = while_it_lasts(both, EXPIRED)
     assert (answer["type"], answer["expiresAt"] > renewed.hello["expiresAt"]) == ("auth", True)
     assert twin.read_end()[0] == 4001
     daemon.publish("expiry:2")

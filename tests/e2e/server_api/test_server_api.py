@@ -187,8 +187,9 @@ def test_history_of_other_namespaces(daemon):
     daemon.publish("log:history", data=1)
     wait_until(lambda: ask(daemon, "history", room="log:history")["events"], "the row")
     (event,) = ask(daemon, "history", room="log:history")["events"]
-    quiet = ask(daemon, "history", room="log:quiet")
-    assert quiet["offset"] >= event["offset"] and quiet["events"] == []
+    # Another room may be at home on the other shard, which hears of the position by itself.
+    wait_until(lambda: (quiet := ask(daemon, "history", room="log:quiet"))["events"] == []
+               and quiet["offset"] >= event["offset"], "the position of the other room")
 
 
 def test_rooms_are_listed_by_name_with_all_shards_together(daemon, connect):
@@ -270,5 +271,4 @@ def test_a_stream_ends_with_its_subscription(daemon, connect_user):
     with pytest.raises(ConnectionEnded):
         while True:
             client.read_json()
-    wait_until(lambda: ask(daemon, "rooms", prefix="kick:2")["rooms"] == [] or
-               ask(daemon, "rooms", prefix="kick:2")["rooms"][0]["subscribers"] == 0, "left")
+    wait_until(lambda: all(row["subscribers"] == 0 for row in ask(daemon, "rooms", prefix="kick:2")["rooms"]), "left")

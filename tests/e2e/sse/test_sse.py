@@ -5,7 +5,7 @@ import pytest
 
 from support.native_client import NativeClient
 from support.sse_client import SseClient, StreamRefused
-from support.tokens import SECRET, make_token
+from support.tokens import SECRET, make_token, while_it_lasts
 from support.waiting import wait_until
 
 STORE = True
@@ -248,7 +248,7 @@ def test_grants_hold_for_streams(daemon, stream):
 
 
 def test_the_end_of_the_token_ends_the_stream(stream):
-    client = stream("mine:2", token=make_token("alice", ttl_s=2))
+    client = while_it_lasts(lambda ttl_s: stream("mine:2", token=make_token("alice", ttl_s=ttl_s)), [StreamRefused])
     client.read_to_end()
 
 
