@@ -20,7 +20,7 @@ def start(folder):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(20)
+    driver.set_page_load_timeout(60)
     return driver
 
 

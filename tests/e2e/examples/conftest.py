@@ -14,7 +14,7 @@ from support.daemon import ROOT, SANITIZER_MARKS
 from support.waiting import DEADLINE_S, wait_until
 
 EXAMPLES = ROOT / "python/examples"
-START_S = 60  # FastAPI and pydantic are a second of imports, on a busy machine many
+START_S = 120  # FastAPI and pydantic are a second of imports, on a busy machine many
 # Where each of them reads on which address its engine listens.
 LISTEN = {"kitchen_outbox": "KITCHEN_REALTIME", "task_board": "BOARD_REALTIME",
           "chat": "CHAT_REALTIME", "token_stream": "STREAM_REALTIME"}
@@ -124,6 +124,15 @@ class Screen:
 
     def call(self, event, **data):
         return self.ask(type="call", event=event, data=data)
+
+    def calls(self, event, *datas):
+        """The acks of several that are sent at once, before any answer."""
+        numbers = []
+        for data in datas:
+            self.count += 1
+            numbers.append(f"q{self.count}")
+            self.socket.send(json.dumps({"type": "call", "event": event, "data": data, "id": numbers[-1]}))
+        return [self.expect(id=number) for number in numbers]
 
     def nothing_else(self):
         """What was sent before the answer to a ping; clears it."""

@@ -6,7 +6,7 @@ import pytest
 from examples.conftest import EXAMPLES, LISTEN, Refused
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 LINES_MAX = 200
 SECRET = "kitchen-secret-of-more-than-thirty-two-octets"
 
@@ -190,10 +190,10 @@ def test_wrong_calls_are_answered_with_what_is_wrong(chat, members, screen):
 def test_who_comes_later_gets_the_newest_and_then_what_follows(members, chat, screen):
     ann, _ = members
     sent = 20
-    for n in range(sent):
-        assert ann.call("message:send", chat="7", client_id=f"a{n}", body=str(n))["ok"]
-    refused = ann.call("message:send", chat="7", client_id="one more", body="than the rate")
-    assert refused["error"] == "RATE_LIMITED"
+    # At once: within the time of the rate, however busy the machine is.
+    *acks, refused = ann.calls("message:send", *({"chat": "7", "client_id": f"a{n}", "body": str(n)}
+                                                 for n in range(sent + 1)))
+    assert all(ack["ok"] for ack in acks) and refused["error"] == "RATE_LIMITED"
     late = screen(chat.login(user="bob"))
     page = late.call("chat:open", chat="7")["data"]
     assert [message["body"] for message in page["messages"]] == [str(n) for n in range(sent)]
@@ -208,10 +208,10 @@ def test_typing_is_shown_to_others_and_limited(members):
     ann, bob = members
     for one in members:
         assert one.subscribe("typing:7")["type"] == "subscribed"
-    assert ann.call("message:typing", chat="7")["ok"]
+    first, second = ann.calls("message:typing", {"chat": "7"}, {"chat": "7"})
+    assert first["ok"] and second["error"] == "RATE_LIMITED"
     assert bob.expect("typing")["data"] == {"user": "ann"}
-    assert ann.nothing_else() == []
-    assert ann.call("message:typing", chat="7")["error"] == "RATE_LIMITED"
+    assert ann.nothing_else() == bob.nothing_else() == []
 
 
 # ---- token_stream ----
