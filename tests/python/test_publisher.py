@@ -13,7 +13,7 @@ import ringcast
 from ringcast import Publication, Publisher
 from support.daemon import API_KEY, Daemon
 from support.native_client import NativeClient
-from support.waiting import wait_until
+from support.waiting import DEADLINE_S, wait_until
 
 ROOMS = itertools.count(1)
 
@@ -137,7 +137,7 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
         type(self).posts += 1
         self.rfile.read(int(self.headers["Content-Length"]))
         if answer == "hang":
-            threading.Event().wait(2)
+            threading.Event().wait(600)
         if answer in ("hang", "close"):
             self.close_connection = True
             return
@@ -267,7 +267,7 @@ def test_a_child_opens_its_own_connection(publisher, watch, room, method):
     child.start()
     for number in range(20):
         publisher.publish(room, ["parent", number])
-    child.join(30)
+    child.join(DEADLINE_S)
     assert child.exitcode == 0
     seen = [event["data"] for event in watch.events(41)]
     for who in ("parent", "child"):
@@ -297,7 +297,7 @@ def test_fork_in_the_middle_of_a_request_harms_neither(publisher, watch, room):
     for _ in range(10):
         child = os.fork()
         if child == 0:
-            signal.alarm(20)
+            signal.alarm(int(DEADLINE_S))
             try:
                 publisher.publish(room, "child")
             except BaseException:

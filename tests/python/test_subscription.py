@@ -32,7 +32,7 @@ def message(offset, size=10, room="r", event="e"):
 
 
 def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 20))
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
 
 
 def opened(test):

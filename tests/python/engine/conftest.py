@@ -7,8 +7,7 @@ import pytest
 
 from ringcast import Engine
 from support.native_client import NativeClient
-
-DEADLINE_S = 20
+from support.waiting import DEADLINE_S
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import ringcast
-from engine.conftest import make_engine, run
+from engine.conftest import DEADLINE_S, make_engine, run
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +66,7 @@ async def test_requests_and_event_streams_pass_under_a_prefix():
     async with serving(application) as port:
         def ask(path, data=None, **headers):
             request = urllib.request.Request(f"http://127.0.0.1:{port}/rt{path}", data, headers)
-            return urllib.request.urlopen(request, timeout=20)
+            return urllib.request.urlopen(request, timeout=DEADLINE_S)
 
         def stream():
             with ask("/sse?room=chat:1") as answer:

@@ -170,7 +170,7 @@ async def test_a_slow_function_in_a_thread_holds_up_nobody(world):
     gate = threading.Event()
 
     def slow(data):
-        gate.wait(10)
+        gate.wait(60)
         return threading.current_thread() is threading.main_thread()
 
     world.on(slow, "slow", thread=True)

@@ -3,10 +3,11 @@ import threading
 
 import pytest
 
-from engine.test_servers import UVICORN, free_port, serve  # noqa: F401 (a fixture)
+from engine.test_servers import UVICORN, serve  # noqa: F401 (a fixture)
 from readme.snippets import snippet
+from support.daemon import free_port
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(400)
 
 
 def test_embedded(serve):  # noqa: F811

@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,11 +12,11 @@ import urllib.request
 
 import pytest
 
-from support.daemon import API_KEY, SANITIZER_MARKS
+from support.daemon import API_KEY, SANITIZER_MARKS, free_port
 from support.native_client import NativeClient
 
-DEADLINE_S = 60
-pytestmark = pytest.mark.timeout(150)
+DEADLINE_S = 120
+pytestmark = pytest.mark.timeout(400)
 APP = """
 import os
 from fastapi import FastAPI
@@ -37,10 +36,7 @@ async def where():
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+
 
 
 class Server:
@@ -291,6 +287,6 @@ def test_celery_prefork(serve, tmp_path):
     asked = subprocess.run([sys.executable, "-c", """
 import tasks
 waiting = [tasks.work.delay() for _ in range(4)]
-print([each.get(timeout=30) for each in waiting])
+print([each.get(timeout=100) for each in waiting])
 """], cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S)
     assert asked.stdout.strip() == "[42, 42, 42, 42]", asked.stderr + server.log

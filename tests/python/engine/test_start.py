@@ -4,9 +4,14 @@ import subprocess
 import sys
 
 COUNT = """
-import json, os, sys, threading
+import json, os, sys, threading, time
 def now():
     return [len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))]
+def at_last(wanted):  # a thread that was joined is in /proc until the kernel has taken it down
+    end = time.monotonic() + 60
+    while now() != wanted and time.monotonic() < end:
+        time.sleep(0.001)
+    return now()
 class Loop:
     call_soon = print
 class Owner:
@@ -19,7 +24,8 @@ counts = [now()]
 
 def counts(steps):
     """Threads and descriptors of a fresh process at its begin and after each step."""
-    script = COUNT + "".join(f"{step}\ncounts.append(now())\n" for step in steps)
+    script = COUNT + "".join(f"{step}\ncounts.append({'at_last(counts[0])' if 'stop' in step or 'del' in step else 'now()'})\n"
+                             for step in steps)
     done = subprocess.run([sys.executable, "-c", script + "print(json.dumps(counts))"],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -214,7 +214,7 @@ async def test(rc_engine, rc_clock):
 
 @pytest.mark.parametrize("left, named", [
     ("asyncio.ensure_future(asyncio.sleep(60))", "task <Task pending"),
-    ("threading.Thread(target=time.sleep, args=(4,), name='sleeper', daemon=True).start()",
+    ("threading.Thread(target=time.sleep, args=(60,), name='sleeper', daemon=True).start()",
      "thread sleeper"),
     ("kept.append(socket.socket())", "descriptor"),
 ])
