@@ -11,7 +11,9 @@
 #include "bindings/core.hpp"
 #include "bindings/publish_call.hpp"
 #include "bindings/refused.hpp"
+#include "bindings/sqlite_driver.hpp"
 #include "message/names.hpp"
+#include "store/sqlite_store.hpp"
 
 namespace py = pybind11;
 
@@ -104,6 +106,12 @@ void decide(Core& core, std::uint64_t number, const py::object& identity, std::s
   core.bridge().decide(number, std::move(verdict));
 }
 
+// Empty: the store is no file of SQLite's.
+std::string store_file(const Core& core) {
+  const auto path = sqlite_path(core.config().store.url);
+  return path ? *path : std::string();
+}
+
 }  // namespace
 
 }  // namespace ringcast::bindings
@@ -115,12 +123,14 @@ PYBIND11_MODULE(_core, module) {
   module.attr("__version__") = RINGCAST_VERSION;
   make_refused(module);
   make_rooms_type(module);
+  module.def("foreign_sqlite", &foreign_sqlite, py::arg("connection"));
   py::class_<Core>(module, "Core")
       .def(py::init<std::vector<std::string>, const std::string&>(), py::arg("settings"),
            py::arg("file") = "")
       .def("start", &Core::start, py::arg("owner"))
       .def_property_readonly("listen",
                              [](const Core& core) { return core.config().listen.address; })
+      .def_property_readonly("store_file", &store_file)
       .def_property_readonly("running", &Core::running)
       .def("fd", [](const Core& core) { return core.bridge().fd(); })
       .def("drain", &drain, py::arg("messages"), py::arg("seconds"))

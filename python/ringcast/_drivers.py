@@ -4,8 +4,10 @@ No driver is imported here: a connection of one can only come from code that has
 """
 
 import json
-from collections.abc import Callable
-from typing import Any
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 from ._event import Dialect, Row
 from ._plain import is_of
@@ -36,6 +38,8 @@ _POSTGRES_PSYCOPG = _POSTGRES.format("%s")
 _POSTGRES_ASYNCPG = _POSTGRES.format("$1")
 _POSTGRES_SQLALCHEMY = _POSTGRES.format(":events")
 
+_DATABASES = "PRAGMA database_list"  # number, name, file
+
 _SYNC = "sqlite3, psycopg 3 or SQLAlchemy (Connection, Session)"
 _ASYNC = "asyncpg, psycopg 3 (AsyncConnection) or SQLAlchemy (AsyncConnection, AsyncSession)"
 
@@ -45,12 +49,19 @@ class NotInTransactionError(RuntimeError):
     apart from the change that it reports. Begin a transaction first."""
 
 
+class SecondSqliteError(RuntimeError):
+    """The connection calls another copy of SQLite than the engine in this process, and would write
+    into that engine's store. Locks of files are the process's, not a library's: each of the two
+    would undo the other's, and the database could break."""
+
+
 def write(connection: Any, rows: Rows) -> None:
     if is_of(connection, "sqlite3", "Cursor") or is_of(connection, "psycopg", "Cursor"):
         # Not through the caller's cursor: its pending results would be gone.
         connection = connection.connection
     if is_of(connection, "sqlite3", "Connection"):
         _refuse(_commits_itself(connection, connection))
+        _check_library(type(connection), lambda: _databases_of(connection))
         connection.executemany(_SQLITE, _sqlite_rows(rows))
     elif is_of(connection, "psycopg", "Connection"):
         _refuse(_psycopg_commits_itself(connection))
@@ -89,6 +100,50 @@ def _commits_itself(connection: Any, driver: Any) -> bool:
     if driver.in_transaction:
         return False
     return connection.isolation_level is None or getattr(driver, "autocommit", None) is True
+
+
+def _check_library(connection: type, databases: Callable[[], Iterable[Any]]) -> None:
+    if f"{__package__}._embedded" not in sys.modules:
+        return
+    from ._core import foreign_sqlite
+    from ._embedded import store_files
+
+    stores = store_files()
+    if not stores or (driver := foreign_sqlite(connection)) is None:
+        return
+    for _, _, file in databases():
+        for store in stores:
+            if file and _is_one_file(file, store):
+                raise SecondSqliteError(
+                    f"{store} is the store of an engine in this process, and this connection would"
+                    f" write into it by another copy of SQLite than the engine's, that of {driver}:"
+                    " they would undo each other's locks. Two ways out: write by a driver that"
+                    " calls the same library as the engine, as Python's sqlite3 does where both use"
+                    " the system's; or run the engine as a process of its own, `ringcastd`, and use"
+                    " Engine.attach(url) in this one"
+                )
+
+
+def _is_one_file(one: str | bytes, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False  # it is gone, or somewhere that this process may not look
+
+
+def _databases_of(connection: Any) -> Iterable[Any]:
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cast(Iterable[Any], cursor.execute(_DATABASES).fetchall())
+
+
+def _sqlite_class_of(driver: Any) -> type:
+    # aiosqlite calls the module sqlite3 in a thread of its own.
+    return (
+        sys.modules["sqlite3"].Connection
+        if is_of(driver, "aiosqlite", "Connection")
+        else (type(driver))
+    )
 
 
 def _psycopg_commits_itself(connection: Any) -> bool:
@@ -148,6 +203,10 @@ def _write_sqlalchemy(connection: Any, rows: Rows) -> None:
     name = connection.dialect.name
     if name == "sqlite":
         _refuse(_sqlalchemy_sqlite_commits_itself(connection))
+        _check_library(
+            _sqlite_class_of(connection.connection.driver_connection),
+            lambda: connection.exec_driver_sql(_DATABASES).all(),
+        )
         connection.execute(text(_SQLITE), _sqlite_rows(rows))
     elif name == "postgresql":
         _refuse(bool(connection.connection.dbapi_connection.autocommit))

@@ -43,7 +43,7 @@ from ._messages import (
 from ._payload import encode
 from ._subscription import BYTES_MAX, MESSAGES_MAX, OverflowPolicy, Subscription
 
-__all__ = ["EmbeddedBackend"]
+__all__ = ["EmbeddedBackend", "store_files"]
 
 log = logging.getLogger("ringcast")
 
@@ -52,7 +52,8 @@ SECONDS_A_TURN = 0.002
 RETRY_SECONDS = 0.001
 LINES_A_TURN = 64
 
-_live: "weakref.WeakSet[EmbeddedBackend]" = weakref.WeakSet()
+# Not a WeakSet: other threads copy it while one may add to it.
+_live: "set[weakref.ref[EmbeddedBackend]]" = set()
 
 
 @functools.cache
@@ -63,8 +64,15 @@ def _watch_process() -> None:
 
 def _exiting() -> None:
     # Threads of C++ must not outlive what the end of the process takes apart.
-    for backend in list(_live):
-        backend.stop_now()
+    for live in list(_live):
+        if (backend := live()) is not None:
+            backend.stop_now()
+
+
+def store_files() -> list[str]:
+    """Files of SQLite that engines of this process have open. Thread: any."""
+    found = [backend.store_file for live in list(_live) if (backend := live()) is not None]
+    return [file for file in found if file]
 
 
 class EmbeddedBackend:
@@ -130,7 +138,7 @@ class EmbeddedBackend:
             aside.shutdown()
             if not core.running:
                 _write_log(core)
-        _live.add(self)
+        _live.add(weakref.ref(self, _live.discard))
         self._core = core
         self.publish_nowait = core.publish_nowait(self._refusal, encode)
         self._answer = core.answer
@@ -179,7 +187,7 @@ class EmbeddedBackend:
             loop.remove_reader(core.log_fd())
             self._end(EngineClosed())
             core.release()
-            _live.discard(self)
+            _live.discard(weakref.ref(self))
             _write_log(core)
 
     def _end(self, error: RingcastError) -> None:
@@ -195,6 +203,12 @@ class EmbeddedBackend:
         self._subscriptions.clear()
         self._answers.clear()
         self._waiting.clear()
+
+    @property
+    def store_file(self) -> str:
+        """Of the store, while the engine runs and that is a file of SQLite's; else empty."""
+        core = self._core
+        return core.store_file if core is not None and core.running else ""
 
     @property
     def forked(self) -> bool:

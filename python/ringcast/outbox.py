@@ -2,7 +2,8 @@
 
 Each function inserts into the outbox through *your* connection, in *your* transaction: it never
 begins, commits or rolls back. Where the connection is in autocommit it raises
-NotInTransactionError. What the engine would refuse is an OutboxFieldError (a ValueError) before the
+NotInTransactionError; where it would break the locks of an engine in this process,
+SecondSqliteError. What the engine would refuse is an OutboxFieldError (a ValueError) before the
 database is asked.
 """
 
@@ -11,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
-from ._drivers import NotInTransactionError, write, write_async
+from ._drivers import NotInTransactionError, SecondSqliteError, write, write_async
 from ._event import ENVELOPE_BYTES_MAX, Dialect, OutboxEvent, OutboxFieldError, Row, rows_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "NotInTransactionError",
     "OutboxEvent",
     "OutboxFieldError",
+    "SecondSqliteError",
     "SyncConnection",
     "create_outbox_event",
     "create_outbox_event_async",
