@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "io/accept_gate.hpp"
 #include "unit/io/ring_fixture.hpp"
 
 namespace ringcast::io {
@@ -190,13 +191,19 @@ int accept_without_descriptors(Backend backend) {
   std::vector<FileDescriptor> fillers;
   for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) fillers.emplace_back(fd);
 
-  while ((*ring)->counters().accept_exhausted == 0)
+  Instant retried_behind{};
+  while ((*ring)->counters().accept_exhausted == 0) {
+    retried_behind = SystemClock{}.now() + AcceptGate::kRetryAfter;
     if (!(*ring)->wait(soon(Millis{1'000})).empty()) return 4;
+  }
   // Until the retry there is nothing to do: a spinning ring would come back hundreds of times.
   const auto waits = (*ring)->counters().waits;
   if (!(*ring)->wait(soon(Millis{20})).empty()) return 5;
-  if ((*ring)->counters().waits != waits + 1) return 6;
-  if ((*ring)->counters().accept_exhausted != 1) return 7;
+  // On a machine that let us stand still for so long, it was tried again by right.
+  if (SystemClock{}.now() < retried_behind) {
+    if ((*ring)->counters().waits != waits + 1) return 6;
+    if ((*ring)->counters().accept_exhausted != 1) return 7;
+  }
   // The retry finds nothing better and pauses again.
   while ((*ring)->counters().accept_exhausted < 2)
     if (!(*ring)->wait(soon(Millis{1'000})).empty()) return 8;

@@ -660,7 +660,7 @@ TEST_P(OutboxStoreSuite, ACommitElsewhereWakesWellBeforeThePoll) {
     const std::string name = "row-" + std::to_string(round);
     writer->write({name});
     std::vector<std::string> seen;
-    while (seen.empty() && wait_until_woken(*store, std::chrono::seconds{20}))
+    while (seen.empty() && wait_until_woken(*store, std::chrono::seconds{60}))
       seen = names(read_all(*store));
     EXPECT_THAT(seen, testing::ElementsAre(name));
   }
@@ -673,7 +673,7 @@ TEST_P(OutboxStoreSuite, ACommitBetweenReadAndSleepIsNotSleptOver) {
   EXPECT_THAT(read_all(*store), testing::IsEmpty());
   writer->write({"between"});
   std::vector<std::string> seen;
-  while (seen.empty() && wait_until_woken(*store, std::chrono::seconds{20}))
+  while (seen.empty() && wait_until_woken(*store, std::chrono::seconds{60}))
     seen = names(read_all(*store));
   EXPECT_THAT(seen, testing::ElementsAre("between"));
 }

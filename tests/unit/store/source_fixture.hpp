@@ -45,7 +45,7 @@ struct TestShard {
 
 class SourceFixture : public testing::Test {
  protected:
-  static constexpr std::chrono::seconds kPatience{30};
+  static constexpr std::chrono::seconds kPatience{60};
 
   SourceFixture() {
     config_.store.url = "fake";

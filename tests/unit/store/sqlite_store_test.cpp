@@ -477,7 +477,7 @@ TEST_F(SqliteStoreTest, AFileThatTakesTheOthersPlaceIsNoticedInSleep) {
   const SystemClock clock;
   backend_.drop_and_remake();
   bool woken = false;
-  const auto end = clock.now() + std::chrono::seconds{20};
+  const auto end = clock.now() + std::chrono::seconds{60};
   while (!woken && clock.now() < end) {
     std::vector<pollfd> fds;
     const Instant until = store_->arm(fds, clock.now());
