@@ -89,10 +89,11 @@ Bridge::Subscriber* Bridge::find(SubscriptionId id) {
   return found.generation == id.generation && found.sink ? &found : nullptr;
 }
 
-void Bridge::event(SubscriptionId id, const EventRef& event) {
+void Bridge::event(SubscriptionId id, EventRef event) {
   Subscriber* to = find(id);
   if (to == nullptr) return;
-  PyObject* message = new_message(event, to->room.ptr(), to->epoch.ptr());
+  to->octets += event->data.size();
+  PyObject* message = new_message(std::move(event), to->room.ptr(), to->epoch.ptr());
   if (message == nullptr) return report();
   if (!to->batch) {
     to->batch = py::list();
@@ -100,7 +101,6 @@ void Bridge::event(SubscriptionId id, const EventRef& event) {
   }
   if (PyList_Append(to->batch.ptr(), message) != 0) report();
   Py_DECREF(message);
-  to->octets += event->data.size();
 }
 
 void Bridge::hand_over(Subscriber& subscriber) {

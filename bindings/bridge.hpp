@@ -64,7 +64,7 @@ class Bridge final : public PortListener {
   void decide(std::uint64_t number, Result<std::shared_ptr<const Identity>> verdict);
 
   void subscribed(SubscriptionId id, const SubscribedMail& answer) override;
-  void event(SubscriptionId id, const EventRef& event) override;
+  void event(SubscriptionId id, EventRef event) override;
   void gap(SubscriptionId id, const GapMail& gap) override;
   void epoch_changed(SubscriptionId id, const EpochMail& mail) override;
   void presence_changed(SubscriptionId, const PresenceUpdateMail&) override {}

@@ -23,6 +23,8 @@ struct Held {
 };
 
 PyTypeObject* message_type = nullptr;
+PyObject* data_name = nullptr;  // interned, as the names in a program are
+PyObject* size_name = nullptr;
 Py_ssize_t held_at = 0;
 
 // Memory of messages that are gone, for those that come: as many as a turn brings. Python's
@@ -81,6 +83,12 @@ PyObject* get_data(PyObject* self, void*) {
     message.data = PyBytes_FromStringAndSize(data.data(), static_cast<Py_ssize_t>(data.size()));
   }
   return Py_XNewRef(message.data);
+}
+// What is asked for most, without a look at the type.
+PyObject* get_attribute(PyObject* self, PyObject* name) {
+  if (name == data_name) return get_data(self, nullptr);
+  if (name == size_name) return get_size(self, nullptr);
+  return PyObject_GenericGetAttr(self, name);
 }
 PyObject* get_view(PyObject* self, void*) { return PyMemoryView_FromObject(self); }
 
@@ -141,11 +149,9 @@ void make_message_type() {
       {},
   };
   static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {}};
-  PyType_Slot slots[] = {{Py_tp_getset, attributes},
-                         {Py_tp_methods, methods},
-                         {Py_tp_dealloc, slot(dealloc)},
-                         {Py_bf_getbuffer, slot(get_buffer)},
-                         {}};
+  PyType_Slot slots[] = {{Py_tp_getset, attributes},          {Py_tp_methods, methods},
+                         {Py_tp_dealloc, slot(dealloc)},      {Py_tp_getattro, slot(get_attribute)},
+                         {Py_bf_getbuffer, slot(get_buffer)}, {}};
   const py::object base = py::module_::import("ringcast._messages").attr("Message");
   const Py_ssize_t before = reinterpret_cast<PyTypeObject*>(base.ptr())->tp_basicsize;
   constexpr Py_ssize_t kAlign = alignof(Held);
@@ -155,13 +161,16 @@ void make_message_type() {
   PyObject* made = PyType_FromSpecWithBases(&spec, py::make_tuple(base).ptr());
   if (made == nullptr) throw py::error_already_set();
   message_type = reinterpret_cast<PyTypeObject*>(made);
+  data_name = PyUnicode_InternFromString("data");
+  size_name = PyUnicode_InternFromString("size");
   spare.reserve(kSpareMax);
 }
 
-PyObject* new_message(const EventRef& event, PyObject* room, PyObject* epoch) {
+PyObject* new_message(EventRef event, PyObject* room, PyObject* epoch) {
   PyObject* self = new_object();
   if (self == nullptr) return nullptr;
-  new (reinterpret_cast<char*>(self) + held_at) Held{event, Py_XNewRef(room), Py_XNewRef(epoch)};
+  new (reinterpret_cast<char*>(self) + held_at)
+      Held{std::move(event), Py_XNewRef(room), Py_XNewRef(epoch)};
   return self;
 }
 

@@ -14,6 +14,6 @@ void make_message_type();
 
 // A new reference, or null with an exception set (no memory). `room` and `epoch` are str objects
 // that many messages share; null: the room's name is made when asked for, there is no epoch.
-[[nodiscard]] PyObject* new_message(const EventRef& event, PyObject* room, PyObject* epoch);
+[[nodiscard]] PyObject* new_message(EventRef event, PyObject* room, PyObject* epoch);
 
 }  // namespace ringcast::bindings

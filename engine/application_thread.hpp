@@ -36,7 +36,7 @@ class ApplicationThread final : public PortListener {
   [[nodiscard]] Result<HistoryPage> history(HistoryAsk ask);
 
   void subscribed(SubscriptionId, const SubscribedMail&) override {}
-  void event(SubscriptionId, const EventRef&) override {}
+  void event(SubscriptionId, EventRef) override {}
   void gap(SubscriptionId, const GapMail&) override {}
   void epoch_changed(SubscriptionId, const EpochMail&) override {}
   void presence_changed(SubscriptionId, const PresenceUpdateMail&) override {}

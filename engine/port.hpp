@@ -27,7 +27,7 @@ using SubscriptionId = SlotId;
 enum class Asked { queued, full };
 
 // What comes to a port, while it is drained. Everything that is handed over by reference lives
-// during the call; an EventRef may be kept.
+// during the call.
 //
 // Thread: the port's. None of these may call Port::drain().
 class PortListener {
@@ -35,7 +35,7 @@ class PortListener {
   virtual ~PortListener() = default;
   // The answer to a subscribe. With `recovered` the missed events follow at once as event().
   virtual void subscribed(SubscriptionId id, const SubscribedMail& answer) = 0;
-  virtual void event(SubscriptionId id, const EventRef& event) = 0;
+  virtual void event(SubscriptionId id, EventRef event) = 0;
   // Something is missing: exclusive from, inclusive to; both 0 in a room without history.
   virtual void gap(SubscriptionId id, const GapMail& gap) = 0;
   // The numbering of a room began anew.
@@ -113,6 +113,8 @@ class Port final {
   };
 
   void handle(ShardMail&& mail, PortListener& listener);
+  void deliver_ahead(PortListener& listener);
+  void deliver(EventRef&& event, PortListener& listener);
   void subscribed(SubscribedMail&& mail, PortListener& listener);
   Subscription* find(SubscriptionId id);
   [[nodiscard]] Result<void> ask_for(SubscriptionId id, std::optional<Position> recover);
@@ -132,15 +134,17 @@ class Port final {
   std::unique_ptr<Mailbox<ShardMail>::Receiver> receiver_;
   bool parked_ = false;  // since the last look; only then has anybody written to the descriptor
   Senders shards_;
+  std::vector<EventRef> ahead_;  // taken from the mailbox in this drain; before what comes next
 
   std::vector<Subscription> slots_;
   std::vector<std::uint32_t> free_;
   std::size_t count_ = 0;
   StringMap<Route> routes_;
-  std::vector<SubscriptionId> patterns_;  // joined
-  StringMap<std::uint32_t> watched_;      // how many subscriptions each pattern has
-  std::vector<SubscriptionId> telling_;   // a copy: whoever is told may unsubscribe
-  std::uint32_t questions_ = 0;           // at most mailbox_max wait for answers
+  const StringMap<Route>::value_type* routed_ = nullptr;  // the last one; the next is mostly its
+  std::vector<SubscriptionId> patterns_;                  // joined
+  StringMap<std::uint32_t> watched_;                      // how many subscriptions each pattern has
+  std::vector<SubscriptionId> telling_;                   // a copy: whoever is told may unsubscribe
+  std::uint32_t questions_ = 0;                           // at most mailbox_max wait for answers
 };
 
 }  // namespace ringcast

@@ -56,14 +56,21 @@ NewEvent make_events(const Event& fields, std::span<const std::string_view> room
     return std::string_view(to, from.size());
   };
 
-  Event event = fields;
-  event.type = own(fields.type);
-  event.data = head->data ? std::string_view(*head->data) : own(fields.data);
-  event.exclude_user = own(fields.exclude_user);
-  event.key = own(fields.key);
+  // Whoever passes an event on looks at its room first, so that lies next to the fields.
   for (std::size_t i = 0; i < rooms.size(); ++i) {
-    event.room = own(rooms[i]);
-    new (events + i) Event(event);
+    new (events + i) Event(fields);
+    events[i].room = own(rooms[i]);
+  }
+  Event shared = fields;
+  shared.type = own(fields.type);
+  shared.data = head->data ? std::string_view(*head->data) : own(fields.data);
+  shared.exclude_user = own(fields.exclude_user);
+  shared.key = own(fields.key);
+  for (Event& event : std::span(events, rooms.size())) {
+    event.type = shared.type;
+    event.data = shared.data;
+    event.exclude_user = shared.exclude_user;
+    event.key = shared.key;
   }
   return {head, events};
 }

@@ -77,6 +77,7 @@ class Subscription:
         "_loop",
         "_open",
         "_pending",
+        "_plain",
         "_tail",
         "_waiter",
         "max_bytes",
@@ -120,6 +121,9 @@ class Subscription:
         self._last: Message | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._blocked = False
+        # Nothing but messages is here, and reading one has no other consequence. False while that
+        # is not known.
+        self._plain = False
         self._open = False
         self._ended = False
         self._error: BaseException | None = None
@@ -165,6 +169,12 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Message | Gap:
+        if self._plain and self._buffer:
+            message = cast(Message, self._buffer.popleft())
+            self._count -= 1
+            self._bytes -= message.size
+            self._last = message
+            return message
         while self._pending or not self._buffer:
             if self._pending:
                 return self._pending.pop(next(iter(self._pending)))
@@ -181,6 +191,11 @@ class Subscription:
             self._last = item
             if self._blocked:
                 self._unblock()
+        self._plain = (
+            self._count == len(self._buffer)
+            and not self._pending
+            and self.overflow not in ("block", "conflate")
+        )
         return item
 
     async def batches(self, max_messages: int = 1024) -> AsyncIterator[list[Message | Gap]]:
@@ -218,7 +233,7 @@ class Subscription:
         if self._ended:
             return True
         if isinstance(item, Gap):
-            self._append_gap(self._buffer, self._tail, item)
+            self._append_gap(item)
         else:
             size = item.size
             count, octets = self._count + 1, self._bytes + size
@@ -341,7 +356,7 @@ class Subscription:
             self.finish(Overflow())
             return False
         if self.overflow == "drop_newest":
-            self._append_gap(self._buffer, self._tail, _gap_of(item, "overflow"))
+            self._append_gap(_gap_of(item, "overflow"))
             self._wake()
             return False
         if self.overflow == "conflate":
@@ -363,6 +378,7 @@ class Subscription:
             item = _gap_of(item, "overflow")
         elif self._tail.get(item.room) is item:
             del self._tail[item.room]
+        self._plain = False
         known = self._pending.get(item.room)
         self._pending[item.room] = item if known is None else _merged(known, item)
 
@@ -382,7 +398,7 @@ class Subscription:
         for item, key, keep in zip(items, keys, reversed(newest), strict=True):
             if isinstance(item, Gap) or not keep:
                 gap = item if isinstance(item, Gap) else _gap_of(item, "conflated")
-                self._append_gap(self._buffer, self._tail, gap)
+                self._append_gap(gap)
                 if isinstance(item, Message):
                     self._count -= 1
                     self._bytes -= item.size
@@ -396,13 +412,13 @@ class Subscription:
         ):
             self._drop_oldest()
 
-    @staticmethod
-    def _append_gap(buffer: deque[Message | Gap], tail: dict[str, Gap], gap: Gap) -> None:
+    def _append_gap(self, gap: Gap) -> None:
         """At the end; it grows the one that stands there for its room."""
-        known = tail.get(gap.room)
+        known = self._tail.get(gap.room)
         if known is None:
-            tail[gap.room] = gap
-            buffer.append(gap)
+            self._plain = False
+            self._tail[gap.room] = gap
+            self._buffer.append(gap)
         else:
             grown = _merged(known, gap)
             known.from_, known.to, known.reason = grown.from_, grown.to, grown.reason

@@ -30,7 +30,7 @@ class Recorder final : public PortListener {
   void subscribed(SubscriptionId id, const SubscribedMail& answer) override {
     answers[id] = answer;
   }
-  void event(SubscriptionId id, const EventRef& event) override {
+  void event(SubscriptionId id, EventRef event) override {
     lines[id].push_back(fmt::format("{} {}", event->room, event->data));
     last_offset = event->offset;
     if (on_event) on_event(id);
@@ -145,6 +145,28 @@ TEST_F(PortTest, TwoSubscriptionsOfARoomBeginEachAtItsOwnPoint) {
   until([&] { return seen_.lines[late].size() == 1; });
   EXPECT_EQ(seen_.lines[early], (Lines{"chat:1 1", "chat:1 2"}));
   EXPECT_EQ(seen_.lines[late], (Lines{"chat:1 2"}));
+}
+
+TEST_F(PortTest, OneThatJoinsAmongManyEventsGetsThoseBehindItsAnswerAlone) {
+  constexpr std::size_t kBefore = 20;  // all of it fits into the mailbox
+  const SubscriptionId early = subscribe("chat:1");
+  Lines all;
+  const auto publish_some = [&] {
+    for (std::size_t i = 0; i < kBefore; ++i) {
+      all.push_back(fmt::format("chat:1 {}", all.size()));
+      const std::string data = std::to_string(all.size() - 1);
+      ASSERT_EQ(*try_publish("chat:1", data, ReplyTo::kErrorsOnly), Asked::queued);
+    }
+  };
+  publish_some();
+  const auto late = port_->subscribe("chat:1", {});
+  ASSERT_TRUE(late.ok());
+  publish_some();
+  port_->flush();
+  until([&] { return seen_.lines[early].size() == all.size(); });
+  EXPECT_EQ(seen_.answers[*late].at.offset, Offset{kBefore});
+  EXPECT_EQ(seen_.lines[early], all);
+  EXPECT_EQ(seen_.lines[*late], Lines(all.begin() + kBefore, all.end()));
 }
 
 TEST_F(PortTest, OneThatComesBackRecoversWhatItMissed) {
