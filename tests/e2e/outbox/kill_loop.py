@@ -59,7 +59,7 @@ class Kills:
             self.start(daemon)
 
 
-def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=60):
+def kill_rounds(world, rounds, seed, pause_ms=60, settle_s=180):
     """Returns the report of one store; violations are in it and are the caller's to judge."""
     choose = random.Random(seed)
     begin = time.monotonic()

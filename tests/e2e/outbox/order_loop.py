@@ -78,7 +78,7 @@ def one_seed(world, seed):
     elsewhere.end(choose)
 
 
-def order_seeds(world, seeds, settle_s=60):
+def order_seeds(world, seeds, settle_s=180):
     """Returns the report of one store; violations are in it and are the caller's to judge."""
     begin = time.monotonic()
     first, second = world.daemon({"outbox": {"batch_max": 20}}), world.daemon()

@@ -12,7 +12,7 @@ SEEDS = int(os.environ.get("RINGCAST_ORDER_SEEDS", 2))
 SEED = int(os.environ.get("RINGCAST_ORDER_SEED", time.time_ns() % 1_000_000))
 
 
-@pytest.mark.timeout(240 + 20 * SEEDS)
+@pytest.mark.timeout(300 + 20 * SEEDS)
 def test_rows_are_shown_in_the_order_of_their_commits(world):
     report = order_seeds(world, range(SEED, SEED + SEEDS))
     print(json.dumps(report, indent=1))

@@ -254,7 +254,7 @@ TEST(WindowRead, WhatWasReadAheadIsReadAgainOnAnotherConnection) {
   ASSERT_TRUE(first);
   ASSERT_THAT(first->rows, SizeIs(4));
   app.run(
-      "select pg_terminate_backend(pid) from pg_stat_activity"
+      "select pg_terminate_backend(pid, 60000) from pg_stat_activity"
       " where application_name = 'ringcast' and datname = current_database()");
   // What had come before the connection ended may still be handed over.
   std::vector<Seen> seen;
