@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -61,6 +62,39 @@ void pin(std::vector<Shard::Parts>& shards) {
 // As `top -H` and debuggers show it; at most 15 octets.
 void name_this_thread(const std::string& name) {
   (void)::pthread_setname_np(::pthread_self(), name.c_str());
+}
+
+using ShardsMetrics = std::vector<std::unique_ptr<ShardMetrics>>;
+
+void report_source(const SourceStatus& status, Readiness& readiness) {
+  switch (status.state) {
+    case SourceStatus::State::opening:
+      readiness.degraded = !status.detail.empty();
+      readiness.reasons.push_back(status.detail.empty() ? "store is being opened"
+                                  : status.refused      ? "store is refused: " + status.detail
+                                                        : "store is away: " + status.detail);
+      break;
+    case SourceStatus::State::replaying:
+      readiness.reasons.push_back("store is being replayed");
+      break;
+    case SourceStatus::State::ready:
+      break;
+    case SourceStatus::State::lost:
+      readiness.degraded = true;
+      readiness.reasons.push_back("store is away: " + status.detail);
+      break;
+  }
+}
+
+void report_handlers(const Handlers& handlers, const ShardsMetrics& shards, Readiness& readiness) {
+  for (std::uint32_t i = 0; i < handlers.size(); ++i) {
+    const bool broken = std::ranges::any_of(
+        shards, [i](const auto& shard) { return shard->handlers[i].broken.value() != 0; });
+    if (!broken) continue;
+    // A start that is not over stays one.
+    readiness.degraded |= readiness.reasons.empty();
+    readiness.reasons.push_back("handler crashes: " + Handlers::label(handlers.row({i})));
+  }
 }
 
 }  // namespace
@@ -251,25 +285,8 @@ void Engine::run_application(Parts& parts) {
 void Engine::set_reports(Parts& parts) {
   parts.services.readiness = [&parts] {
     Readiness readiness;
-    if (!parts.source) return readiness;
-    const SourceStatus status = parts.source_status.get();
-    switch (status.state) {
-      case SourceStatus::State::opening:
-        readiness.degraded = !status.detail.empty();
-        readiness.reasons.push_back(status.detail.empty() ? "store is being opened"
-                                    : status.refused      ? "store is refused: " + status.detail
-                                                          : "store is away: " + status.detail);
-        break;
-      case SourceStatus::State::replaying:
-        readiness.reasons.push_back("store is being replayed");
-        break;
-      case SourceStatus::State::ready:
-        break;
-      case SourceStatus::State::lost:
-        readiness.degraded = true;
-        readiness.reasons.push_back("store is away: " + status.detail);
-        break;
-    }
+    if (parts.source) report_source(parts.source_status.get(), readiness);
+    report_handlers(parts.services.handlers, parts.metrics, readiness);
     return readiness;
   };
   std::vector<const ShardMetrics*> shards;

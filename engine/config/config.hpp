@@ -125,6 +125,8 @@ struct AppConfig {
   std::uint32_t answer_ms = 5'000;              // then a call is UNAVAILABLE, a hook has refused
   std::uint32_t calls_per_connection_max = 64;  // open ones
   std::uint32_t calls_max = 4'096;              // open ones, hooks among them; per shard
+  std::uint32_t crashes_per_minute_max = 0;     // of one handler on a shard; 0: no limit
+  std::uint32_t crash_pause_s = 10;             // for which it is not called then
   std::uint32_t rate_users_max = 100'000;       // per thread and handler with a rate for users
   std::uint32_t idempotency_window_s = 300;
   std::uint64_t idempotency_bytes_max = 16ULL << 20;  // remembered answers; per thread

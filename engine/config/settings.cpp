@@ -210,6 +210,11 @@ constexpr Setting<Config> kSettings[] = {
      "calls of one connection that wait for answers; beyond it RATE_LIMITED"},
     {"app", "calls_max", in<kApp, &P::calls_max>, range(1, 1'048'576),
      "calls and hooks of one shard that wait for answers; beyond it RATE_LIMITED"},
+    {"app", "crashes_per_minute_max", in<kApp, &P::crashes_per_minute_max>, range(0, 10'000),
+     "answers INTERNAL_ERROR of one handler on a shard; beyond it its calls are UNAVAILABLE for "
+     "crash_pause_s and /readyz is degraded; 0: no limit"},
+    {"app", "crash_pause_s", in<kApp, &P::crash_pause_s>, range(1, 3'600),
+     "how long that lasts; then one call is tried"},
     {"app", "rate_users_max", in<kApp, &P::rate_users_max>, range(1, 10'000'000),
      "users whose rates one thread remembers for each handler; beyond it the longest silent one is "
      "forgotten"},

@@ -14,6 +14,11 @@ Caller& caller_of(Session& session) {
   return *session.caller;
 }
 
+bool crashed(const CallResult& result) {
+  const auto* error = std::get_if<CallError>(&result);
+  return error != nullptr && error->code.of_engine() == Errc::internal;
+}
+
 }  // namespace
 
 Calls::Calls(const Config& config, const Handlers& handlers, Mesh& mesh, Audience& audience,
@@ -24,7 +29,8 @@ Calls::Calls(const Config& config, const Handlers& handlers, Mesh& mesh, Audienc
       audience_(audience),
       metrics_(metrics),
       verdicts_(std::chrono::seconds(config.app.verdict_ttl_s), config.app.verdicts_max),
-      open_(config.app.calls_max) {}
+      open_(config.app.calls_max),
+      breakers_(config.app, metrics.handlers) {}
 
 Error Calls::refused(HandlerIndex handler, Error error) {
   metrics_.handlers[handler.value].errors[static_cast<std::size_t>(error.code)].add();
@@ -40,7 +46,8 @@ Result<SlotId> Calls::reserve(Session& session, std::uint64_t tag, HandlerIndex 
     return refused(handler,
                    {Errc::rate_limited,
                     fmt::format("{} calls of this connection wait for answers", calls_max)});
-  const SlotId question = open_.emplace(Open{session.id, tag, handler, Uuid::random(), {}, {}});
+  const SlotId question =
+      open_.emplace(Open{session.id, tag, handler, Uuid::random(), {}, {}, false});
   if (!question)
     return refused(handler, {Errc::rate_limited, "too many calls wait for answers, try again"});
   ++caller.open;
@@ -85,22 +92,38 @@ Result<void> Calls::call(Session& session, std::uint64_t tag, CallAsk ask, Insta
     metrics_.calls_unknown.add();
     return {Errc::not_found, fmt::format("event: nothing answers '{}'", ask.event)};
   }
-  const auto question = reserve(session, tag, *handler, now);
+  const Breakers::Pass pass = breakers_.ask(handler->value, now);
+  if (pass == Breakers::Pass::no)
+    return refused(*handler, {Errc::unavailable,
+                              fmt::format("event: what answers '{}' fails again and again, try "
+                                          "again later",
+                                          ask.event)});
+  const bool trial = pass == Breakers::Pass::trial;
+  auto called = hand_over_call(session, tag, std::move(ask), *handler, trial, now);
+  if (!called && trial) breakers_.withdraw(handler->value);
+  return called;
+}
+
+Result<void> Calls::hand_over_call(Session& session, std::uint64_t tag, CallAsk&& ask,
+                                   HandlerIndex handler, bool trial, Instant now) {
+  const auto question = reserve(session, tag, handler, now);
   if (!question) return question.error();
-  if (!session.caller->meter(*handler).take(handlers_.row(*handler).per_connection, now)) {
+  if (!session.caller->meter(handler).take(handlers_.row(handler).per_connection, now)) {
     release(session, *question);
-    return refused(*handler, {Errc::rate_limited,
-                              fmt::format("event: too many '{}' of this connection", ask.event)});
+    return refused(handler, {Errc::rate_limited,
+                             fmt::format("event: too many '{}' of this connection", ask.event)});
   }
+  Open& open = *open_.find(*question);
+  open.trial = trial;
   CallMail mail{{session.id, number_of(*question)},
-                *handler,
+                handler,
                 session.identity,
                 rooms_of(session),
                 std::move(ask.data),
                 std::string(ask.idempotency_key),
-                open_.find(*question)->correlation_id,
+                open.correlation_id,
                 ask.time};
-  return hand_over(session, *question, *handler, std::move(mail));
+  return hand_over(session, *question, handler, std::move(mail));
 }
 
 Result<SlotId> Calls::ask_hook(Session& session, std::uint64_t tag, HandlerIndex handler,
@@ -192,11 +215,13 @@ void Calls::trim_due() {
 }
 
 std::optional<Instant> Calls::next_deadline() const {
-  if (due_.empty()) return std::nullopt;
-  return due_.front().at;
+  const auto pause_ends = breakers_.next_end();
+  if (due_.empty()) return pause_ends;
+  return std::min(due_.front().at, pause_ends.value_or(Instant::max()));
 }
 
 void Calls::run(Instant now) {
+  breakers_.run(now);
   if (!unsent_.empty()) {
     const auto sent = [&](HookMail& mail) {
       const std::string_view user = mail.identity ? mail.identity->user : std::string_view();
@@ -211,10 +236,12 @@ void Calls::run(Instant now) {
     ensure(open.has_value(), "the first question of those that are due was answered");
     metrics_.handlers[open->handler.value].timeouts.add();
     const std::string late = "the application did not answer in time";
-    if (handlers_.row(open->handler).hook)
+    if (handlers_.row(open->handler).hook) {
       finish(std::move(*open), Error{Errc::unavailable, late}, now);
-    else
-      finish(*open, CallError{Errc::unavailable, late, {}});
+      continue;
+    }
+    breakers_.ended(open->handler.value, open->trial, open->trial, now);
+    finish(*open, CallError{Errc::unavailable, late, {}});
   }
 }
 
@@ -227,9 +254,11 @@ Session* Calls::asker(const Open& open) {
   return session;
 }
 
-void Calls::answered(CallAnswerMail&& mail) {
-  if (const auto open = take(mail.caller.tag)) return finish(*open, mail.result);
-  metrics_.app_answers_late.add();
+void Calls::answered(CallAnswerMail&& mail, Instant now) {
+  const auto open = take(mail.caller.tag);
+  if (!open) return metrics_.app_answers_late.add();
+  breakers_.ended(open->handler.value, open->trial, crashed(mail.result), now);
+  finish(*open, mail.result);
 }
 
 void Calls::answered(HookAnswerMail&& mail, Instant now) {

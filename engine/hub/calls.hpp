@@ -11,6 +11,7 @@
 #include "base/slot_map.hpp"
 #include "config/config.hpp"
 #include "hub/audience.hpp"
+#include "hub/breakers.hpp"
 #include "hub/handlers.hpp"
 #include "hub/mesh.hpp"
 #include "hub/verdicts.hpp"
@@ -31,7 +32,8 @@ struct CallAsk {
 //
 // Thread: shard. Lives inside its Hub. Holds calls_max open questions: one more is refused at once,
 // as is one more than calls_per_connection_max of a connection. An answer that comes later than
-// answer_ms, or whose connection has gone, is a counted no-op.
+// answer_ms, or whose connection has gone, is a counted no-op. Calls of a handler that crashes are
+// refused as its breaker says.
 class Calls final {
  public:
   Calls(const Config& config, const Handlers& handlers, Mesh& mesh, Audience& audience,
@@ -58,7 +60,7 @@ class Calls final {
   // It has ended, or is about to.
   void left(Session& session);
 
-  void answered(CallAnswerMail&& mail);
+  void answered(CallAnswerMail&& mail, Instant now);
   void answered(HookAnswerMail&& mail, Instant now);
   void run(Instant now);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -73,6 +75,7 @@ class Calls final {
     Uuid correlation_id;
     std::string room;                 // of a subscription
     std::optional<Position> recover;  // of a subscription
+    bool trial = false;               // of a handler that has crashed, see Breakers
   };
   struct Due {
     Instant at;
@@ -90,6 +93,8 @@ class Calls final {
   [[nodiscard]] std::optional<Open> take(std::uint64_t question);
   [[nodiscard]] Session* asker(const Open& open);
   [[nodiscard]] Error refused(HandlerIndex handler, Error error);
+  [[nodiscard]] Result<void> hand_over_call(Session& session, std::uint64_t tag, CallAsk&& ask,
+                                            HandlerIndex handler, bool trial, Instant now);
   void finish(const Open& open, const CallResult& result);
   void finish(Open&& open, const Result<std::shared_ptr<const Identity>>& verdict, Instant now);
   void finish_subscribe(Session& session, Open&& open,
@@ -104,6 +109,7 @@ class Calls final {
   ShardMetrics& metrics_;
   Verdicts verdicts_;
   SlotMap<Open> open_;
+  Breakers breakers_;
   std::deque<Due> due_;           // in order; some are answered already, see trim_due()
   std::vector<HookMail> unsent_;  // ends that found no place; at most calls_max
 };

@@ -73,7 +73,7 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
         session->peer->admin_answer(*session, m.reply_to.tag, m);
       return true;
     }
-    bool operator()(CallAnswerMail& m) { return hub.calls_.answered(std::move(m)), true; }
+    bool operator()(CallAnswerMail& m) { return hub.calls_.answered(std::move(m), now), true; }
     bool operator()(HookAnswerMail& m) { return hub.calls_.answered(std::move(m), now), true; }
     bool operator()(CallMail&) { return misdirected(); }
     bool operator()(HookMail&) { return misdirected(); }

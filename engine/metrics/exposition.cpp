@@ -142,8 +142,8 @@ void add_counter(std::vector<MetricFamily>& families, const char* name, const ch
 }
 
 void add_gauge(std::vector<MetricFamily>& families, const char* name, const char* help,
-               double value) {
-  ClientMetric metric;
+               double value, const char* label = "", std::string_view label_value = {}) {
+  ClientMetric metric = labelled(label, label_value);
   metric.gauge.value = value;
   family(families, name, help, MetricType::Gauge).metric.push_back(std::move(metric));
 }
@@ -230,6 +230,11 @@ void add_handlers(std::vector<MetricFamily>& families, Shards shards,
                 "Those of them that were not answered in time.",
                 total(row, [](const HandlerMetrics& m) -> auto& { return m.timeouts; }), "handler",
                 names[row]);
+  for (std::size_t row = 0; row < names.size(); ++row)
+    add_gauge(families, "ringcast_app_handler_broken",
+              "Shards that refuse calls of the handler because it crashes too often.",
+              total(row, [](const HandlerMetrics& m) -> auto& { return m.broken; }), "handler",
+              names[row]);
   const auto add_errors = [&](std::size_t row, std::string_view code, double errors) {
     if (errors == 0) return;
     add_counter(families, "ringcast_app_errors_total",

@@ -25,6 +25,7 @@ struct HandlerMetrics {
   Counter timeouts;                    // of these, not answered in time
   std::array<Counter, kErrcs> errors;  // by code, with what was refused before
   Counter own_errors;                  // under codes of the application's own
+  Gauge broken;                        // 1: it crashes too often, its calls are refused
 };
 
 // The names and meanings that operators see stand in exposition.cpp, beside each field.

@@ -20,7 +20,7 @@ namespace ringcast {
 // What keeps the daemon from being ready; empty: it is.
 struct Readiness {
   std::vector<std::string> reasons;
-  bool degraded = false;  // it is the store, which is away or refused; what needs none is served
+  bool degraded = false;  // the store is away or refused, or a handler crashes; the rest is served
 };
 
 // Thread: made at start-up by wiring, read by every shard. Lives longer than the shards. The two

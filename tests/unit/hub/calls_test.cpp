@@ -17,6 +17,8 @@ class CallsTest : public testing::Test {
     config.app.calls_per_connection_max = 3;
     config.app.calls_max = 5;
     config.app.verdict_ttl_s = 10;
+    config.app.crashes_per_minute_max = 2;
+    config.app.crash_pause_s = 10;
     config.engine.mailbox_max = 16;
     Handlers handlers;
     send_ = *handlers.add_call("send", RateLimit::sliding(4, seconds(10)));
@@ -48,6 +50,10 @@ class CallsTest : public testing::Test {
   void answer(const ReplyTo& caller, std::string_view data) {
     world_->send_from_port(caller.connection.shard.value,
                            CallAnswerMail{caller, std::make_shared<const std::string>(data)});
+  }
+  void crash(const ReplyTo& caller) {
+    world_->send_from_port(caller.connection.shard.value,
+                           CallAnswerMail{caller, CallError{Errc::internal, "it fell", {}}});
   }
   void judge(const ReplyTo& caller, Result<std::shared_ptr<const Identity>> verdict) {
     world_->send_from_port(caller.connection.shard.value,
@@ -185,6 +191,53 @@ TEST_F(CallsTest, AnswersOutOfOrderLeaveOnlyWhatIsOpen) {
   answer(stuck.caller, "2");
   EXPECT_EQ(text_of(ann.acks.at(0).second), "2");
   EXPECT_FALSE(world_->hub(0).calls().next_deadline());
+}
+
+TEST_F(CallsTest, AHandlerThatCrashesAgainAndAgainIsCalledNoMoreForAWhile) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(call(world_->connect(0, "ann")).ok());
+    crash(taken<CallMail>().caller);
+  }
+  const auto refused = call(world_->connect(0, "ann"));
+  EXPECT_EQ(refused.error().code, Errc::unavailable);
+  EXPECT_NE(refused.error().detail.find("'send'"), std::string::npos);
+  EXPECT_EQ(of(send_).broken.value(), 1U);
+  EXPECT_EQ(world_->hub(0).calls().open(), 0U);
+  EXPECT_EQ(world_->hub(0).next_deadline(), world_->now() + seconds(10)) << "it wakes the shard";
+
+  world_->advance(Millis(10'000));
+  EXPECT_EQ(of(send_).broken.value(), 0U);
+  ASSERT_TRUE(call(world_->connect(0, "ann")).ok());
+  EXPECT_EQ(call(world_->connect(0, "ann")).error().code, Errc::unavailable) << "one is tried";
+  answer(taken<CallMail>().caller, "1");
+  EXPECT_TRUE(call(world_->connect(0, "ann")).ok());
+}
+
+TEST_F(CallsTest, ATrialThatIsNotAnsweredInTimeHasFailed) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(call(world_->connect(0, "ann")).ok());
+    crash(taken<CallMail>().caller);
+  }
+  world_->advance(Millis(10'000));
+  Client& ann = world_->connect(0, "ann");
+  ASSERT_TRUE(call(ann).ok());
+  world_->advance(Millis(1'000));
+  EXPECT_EQ(text_of(ann.acks.at(0).second), "UNAVAILABLE");
+  EXPECT_EQ(of(send_).broken.value(), 1U);
+}
+
+TEST_F(CallsTest, ATrialThatFindsNoPlaceIsNone) {
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(call(world_->connect(0, "ann")).ok());
+    crash(taken<CallMail>().caller);
+  }
+  world_->advance(Millis(10'000));
+  Mesh& mesh = world_->hub(0).mesh();
+  while (mesh.try_send({2}, LeaveMail{"nobody:here", {0}})) {
+  }
+  EXPECT_EQ(call(world_->connect(0, "ann")).error().code, Errc::unavailable);
+  std::ignore = world_->take_port_mail();
+  EXPECT_TRUE(call(world_->connect(0, "ann")).ok());
 }
 
 TEST_F(CallsTest, AConnectionThatIsGoneIsACountedNoOp) {

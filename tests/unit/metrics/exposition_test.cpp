@@ -192,6 +192,7 @@ TEST(Exposition, CountsTheApplicationByHandler) {
   second.handlers[1].timeouts.add();
   second.handlers[1].errors[static_cast<std::size_t>(Errc::unavailable)].add();
   second.handlers[0].own_errors.add();
+  second.handlers[1].broken.set(1);
   const std::string text =
       Exposition({&first, &second}, nullptr, {}, {"message:send", "ringcast:connect"}).text();
   EXPECT_THAT(text, HasSubstr("ringcast_app_calls_total{handler=\"message:send\"} 5\n"));
@@ -200,6 +201,8 @@ TEST(Exposition, CountsTheApplicationByHandler) {
                               "code=\"UNAVAILABLE\"} 1\n"));
   EXPECT_THAT(text,
               HasSubstr("ringcast_app_errors_total{handler=\"message:send\",code=\"own\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("ringcast_app_handler_broken{handler=\"message:send\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("ringcast_app_handler_broken{handler=\"ringcast:connect\"} 1\n"));
 }
 
 }  // namespace
