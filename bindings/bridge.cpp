@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <type_traits>
 #include <utility>
 
 #include "auth/grants.hpp"
-#include "auth/identity.hpp"
+#include "bindings/context_type.hpp"
 #include "bindings/message_type.hpp"
 #include "bindings/pages.hpp"
 #include "message/json.hpp"
@@ -23,17 +22,6 @@ constexpr std::size_t kChunk = 64;
 py::object text_or_none(std::string_view text) {
   if (text.empty()) return py::none();
   return py::str(text.data(), text.size());
-}
-
-py::object user_of(const std::shared_ptr<const Identity>& identity) {
-  return py::str(identity ? identity->user : std::string());
-}
-
-// The same octets for the same thing; Python shows them as text when somebody looks.
-template <class Plain>
-py::bytes octets_of(const Plain& value) {
-  static_assert(std::has_unique_object_representations_v<Plain>);
-  return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
 }  // namespace
@@ -53,8 +41,10 @@ Bridge::Bridge(Port& port, const Config& config, const Handlers& handlers, const
       hook_(owner.attr("_hook")),
       flush_(owner.attr("_flush")),
       call_soon_(owner.attr("_loop").attr("call_soon")),
-      no_rooms_(rooms_of(nullptr)),
-      thread_(owner.attr("_thread").cast<unsigned long>()) {}
+      thread_(owner.attr("_thread").cast<unsigned long>()) {
+  for (std::uint32_t i = 0; i < handlers.size(); ++i)
+    events_.push_back(py::str(handlers.row({i}).name));
+}
 
 // ---- what comes ---------------------------------------------------------------------------------
 
@@ -187,21 +177,17 @@ void Bridge::mail(ShardMail&& mail) {
 void Bridge::called(CallMail&& mail) {
   const auto asked = callers_.take(std::move(mail));
   if (!asked) return;
-  const CallMail& call_mail = *asked->call;
-  const bool in_none = !call_mail.rooms || call_mail.rooms->rooms().empty();
-  call(call_, py::int_(asked->number), py::int_(call_mail.handler.value),
-       user_of(call_mail.identity), octets_of(call_mail.caller.connection),
-       in_none ? no_rooms_ : rooms_of(call_mail.rooms), py::bytes(*call_mail.data),
-       text_or_none(call_mail.idempotency_key), octets_of(call_mail.correlation_id.bytes),
-       py::int_(call_mail.time.time_since_epoch().count()));
+  const CallMail& taken = *asked->call;
+  const std::uint32_t handler = taken.handler.value;
+  call(call_, py::int_(asked->number), py::int_(handler), context_of(taken, events_[handler]),
+       py::bytes(*taken.data));
 }
 
 void Bridge::asked(const HookMail& mail) {
   const std::uint64_t number = callers_.take(mail);
   if (number == 0 && mail.kind != HookKind::disconnect) return;
-  call(hook_, py::int_(number), py::int_(mail.handler.value), py::str(hook_name(mail.kind)),
-       user_of(mail.identity), octets_of(mail.caller.connection), py::str(mail.subject),
-       octets_of(mail.correlation_id.bytes));
+  call(hook_, py::int_(number), py::int_(mail.handler.value),
+       py::bool_(mail.kind == HookKind::session_token), context_of(mail), py::str(mail.subject));
 }
 
 void Bridge::administered(AdminAnswerMail&& mail) {

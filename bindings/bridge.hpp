@@ -101,8 +101,9 @@ class Bridge final : public PortListener {
   SystemClock clock_;
   Callers callers_;
   pybind11::object answered_, refused_, joined_, not_joined_, restarted_, missed_, publish_failed_,
-      call_, hook_, flush_, call_soon_, no_rooms_;
-  unsigned long thread_;  // the loop's
+      call_, hook_, flush_, call_soon_;
+  std::vector<pybind11::object> events_;  // what handlers are of, by their index
+  unsigned long thread_;                  // the loop's
   bool turns_ = false;
   bool flush_due_ = false;
   std::optional<WallTime> asked_at_;     // since the last flush

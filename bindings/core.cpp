@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "bindings/context_type.hpp"
 #include "bindings/fork_watch.hpp"
 #include "bindings/inherited_sockets.hpp"
 #include "bindings/message_type.hpp"
@@ -85,6 +86,7 @@ Core::~Core() { stop(); }
 std::string Core::start(const pybind11::object& owner) {
   if (engine_) throw Refused(Error{Errc::conflict, "it runs already"});
   make_message_type();
+  make_context_type();
   // What a line looks like is Python's to say.
   log::configure(config_.log.level, log::Format::human);
   log_ = std::make_unique<LogLines>(config_.log.lines_max);

@@ -26,10 +26,12 @@ PUMPS_MAX = 64  # that one suspended handler may start
 
 
 class Answer(Protocol):
-    """Tells the caller, once: data, or a code with message and fields. Thread: the loop's."""
+    """Tells who waits under this number, once: data, or a code with message and fields. Thread: the
+    loop's."""
 
     def __call__(
         self,
+        number: int,
         data: bytes | None,
         code: str = "",
         message: str = "",
@@ -38,16 +40,16 @@ class Answer(Protocol):
 
 
 class _Call:
-    __slots__ = ("answer", "context", "handler", "holds_key", "key", "payload", "waits")
+    __slots__ = ("context", "handler", "holds_key", "key", "number", "payload", "waits")
 
     def __init__(
-        self, handler: Handler, context: Context, payload: Any, key: str, answer: Answer
+        self, handler: Handler, context: Context, payload: Any, key: str, number: int
     ) -> None:
         self.handler = handler
         self.context = context
         self.payload = payload
         self.key = key
-        self.answer = answer
+        self.number = number
         self.waits = False
         self.holds_key = False
 
@@ -74,9 +76,14 @@ class Dispatcher:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, handlers: Handlers, threads_max: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        handlers: Handlers,
+        threads_max: int,
+        answer: Answer,
     ) -> None:
         self._loop = loop
+        self._answer = answer
         self._handlers = handlers
         self._threads_max = threads_max
         self._context = contextvars.copy_context()  # every call begins with a copy of it
@@ -92,19 +99,19 @@ class Dispatcher:
         self._idle: asyncio.Future[None] | None = None
         self.running = 0
 
-    def call(self, handler: Handler, context: Context, data: bytes, answer: Answer) -> None:
+    def call(self, handler: Handler, context: Context, data: bytes, number: int) -> None:
         """Answers in the end, whatever happens."""
         handler.calls += 1
         if self._closing:
-            return answer(None, "UNAVAILABLE", "the application stops")
+            return self._answer(number, None, "UNAVAILABLE", "the application stops")
         if handler.mode == "inline" and handler.order is None and not self._runs_inline:
-            return self._run_at_once(handler, context, data, answer)
+            return self._run_at_once(handler, context, data, number)
         try:
             payload = None if handler.decode is None else handler.decode(data)
             key = "" if handler.order is None else handler.order(context, payload)
         except Exception as error:
-            return self._failed(handler, context, error, answer)
-        call = _Call(handler, context, payload, key, answer)
+            return self._failed(handler, context, error, number)
+        call = _Call(handler, context, payload, key, number)
         lane = self._lanes[handler]
         taken = self._keys.get(key) if key else None
         if taken is not None or lane.running >= handler.running_max:
@@ -135,7 +142,7 @@ class Dispatcher:
                 pump.cancel()
             await asyncio.wait(pumps, timeout=1)
         for call in self._ready:
-            call.answer(None, "UNAVAILABLE", "the application stops")
+            self._answer(call.number, None, "UNAVAILABLE", "the application stops")
         self._ready.clear()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -147,7 +154,7 @@ class Dispatcher:
         handler.rejected += 1
         text = f"{handler.queue_max} calls of {handler.event} wait already, try again"
         if handler.overflow == "reject":
-            call.answer(None, "UNAVAILABLE", text)
+            self._answer(call.number, None, "UNAVAILABLE", text)
             return False
         while not lane.waiting[0].waits:
             lane.waiting.popleft()
@@ -156,7 +163,7 @@ class Dispatcher:
 
     def _drop(self, call: _Call, text: str) -> None:
         self._waits_no_more(call)
-        call.answer(None, "UNAVAILABLE", text)
+        self._answer(call.number, None, "UNAVAILABLE", text)
         if call.holds_key:
             self._release(call)
 
@@ -218,19 +225,19 @@ class Dispatcher:
 
     # ---- the three ways to run ----
 
-    def _run_at_once(self, handler: Handler, context: Context, data: bytes, answer: Answer) -> None:
+    def _run_at_once(self, handler: Handler, context: Context, data: bytes, number: int) -> None:
         """What ends before anything else begins is in nobody's way: it needs no lane."""
         self._runs_inline = True
         try:
             payload = None if handler.decode is None else handler.decode(data)
             text = _text_of(self._context.copy().run(handler.call, context, payload))
         except Exception as error:
-            self._failed(handler, context, error, answer)
+            self._failed(handler, context, error, number)
         except BaseException as error:
-            self._failed(handler, context, error, answer)
+            self._failed(handler, context, error, number)
             raise
         else:
-            answer(text)
+            self._answer(number, text)
         finally:
             self._runs_inline = False
             if self._inline:
@@ -329,13 +336,13 @@ class Dispatcher:
             except Exception as wrong:
                 error = wrong
             else:
-                call.answer(data)
+                self._answer(call.number, data)
         if error is not None:
-            self._failed(call.handler, call.context, error, call.answer)
+            self._failed(call.handler, call.context, error, call.number)
         self._ended(call)
 
     def _failed(
-        self, handler: Handler, context: Context, error: BaseException, answer: Answer
+        self, handler: Handler, context: Context, error: BaseException, number: int
     ) -> None:
         told = error
         if (translate := self._handlers.for_exception(error)) is not None:
@@ -345,13 +352,13 @@ class Dispatcher:
                 told = other
         if isinstance(told, Reject) and CODE.fullmatch(told.code):
             handler.rejected += 1
-            return answer(None, told.code, told.message, told.fields)
+            return self._answer(number, None, told.code, told.message, told.fields)
         if isinstance(told, ValidationError | TooLarge):
             handler.rejected += 1
-            return answer(None, told.code, told.message, told.fields)
+            return self._answer(number, None, told.code, told.message, told.fields)
         handler.failed += 1
         if isinstance(told, asyncio.CancelledError):
-            return answer(None, "UNAVAILABLE", "the call was cancelled, try again")
+            return self._answer(number, None, "UNAVAILABLE", "the call was cancelled, try again")
         log.error(
             "handler of %s failed, correlation id %s%s",
             context.event,
@@ -362,8 +369,8 @@ class Dispatcher:
             exc_info=(type(error), error, error.__traceback__),
         )
         if isinstance(told, Unavailable | RateLimited | Full):
-            return answer(None, "UNAVAILABLE", "not now, try again")
-        return answer(None, "INTERNAL_ERROR", "the application failed")
+            return self._answer(number, None, "UNAVAILABLE", "not now, try again")
+        return self._answer(number, None, "INTERNAL_ERROR", "the application failed")
 
 
 @types.coroutine

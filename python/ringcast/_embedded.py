@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -141,9 +140,8 @@ class EmbeddedBackend:
         _live.add(weakref.ref(self, _live.discard))
         self._core = core
         self.publish_nowait = core.publish_nowait(self._refusal, encode)
-        self._answer = core.answer
         self._publish_tagged = core.publish_tagged(self._refusal, encode)
-        self._dispatcher = Dispatcher(loop, self._handlers, self._threads_max)
+        self._dispatcher = Dispatcher(loop, self._handlers, self._threads_max, core.answer)
         self._error = None
         loop.add_reader(core.fd(), self._turn)
         loop.add_reader(core.log_fd(), self._log_turn)
@@ -467,35 +465,13 @@ class EmbeddedBackend:
                 self.failed_publishes,
             )
 
-    def _call(
-        self,
-        number: int,
-        index: int,
-        user: str,
-        connection: bytes,
-        rooms: AbstractSet[str],
-        data: bytes,
-        key: str | None,
-        correlation_id: bytes,
-        time: int,
-    ) -> None:
-        handler = self._calls[index]
-        context = Context(handler.event, user, connection, rooms, correlation_id, key, time)
-        answer = functools.partial(self._answer, number)
-        cast(Dispatcher, self._dispatcher).call(handler, context, data, answer)
+    def _call(self, number: int, index: int, context: Context, data: bytes) -> None:
+        cast(Dispatcher, self._dispatcher).call(self._calls[index], context, data, number)
 
     def _hook(
-        self,
-        number: int,
-        index: int,
-        kind: str,
-        user: str,
-        connection: bytes,
-        subject: str,
-        correlation_id: bytes,
+        self, number: int, index: int, is_token: bool, context: Context, subject: str
     ) -> None:
-        context = Context(kind, user, connection, correlation_id=correlation_id)
-        said = asked(self._hooks[index], context, subject, kind == "session_token")
+        said = asked(self._hooks[index], context, subject, is_token)
         if isinstance(said, tuple):
             self._decide(number, cast(Verdict, said))
             return

@@ -3,6 +3,7 @@ import asyncio
 import dataclasses
 import datetime
 import logging
+import pickle
 
 import jwt
 import msgspec
@@ -96,6 +97,12 @@ async def test_the_context_says_who_calls_and_what_he_has_joined():
         now = datetime.datetime.now(datetime.timezone.utc)
         assert abs(now - seen[0].time) < datetime.timedelta(minutes=5)
         assert len(seen[0].rooms) == 1 and "chat:2" not in seen[0].rooms
+        away = pickle.loads(pickle.dumps(seen[0]))
+        for name in ("event", "user", "connection", "correlation_id", "idempotency_key", "time"):
+            assert getattr(away, name) == getattr(seen[0], name)
+        assert away.event == "who" and away.rooms == {"chat:1"} and repr(away) == repr(seen[0])
+        with pytest.raises(AttributeError):
+            seen[0].user = "bob"
 
 
 @run

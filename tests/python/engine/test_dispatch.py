@@ -40,14 +40,13 @@ class World:
 
     def call(self, data=b"null", event="e", user="u"):
         if self.dispatcher is None:
-            self.dispatcher = Dispatcher(asyncio.get_running_loop(), self.handlers, 4)
+            self.dispatcher = Dispatcher(asyncio.get_running_loop(), self.handlers, 4, self.answer)
         number, self.count = self.count, self.count + 1
         context = Context(event, user, b"c", frozenset(), number.to_bytes(16, "big"))
+        self.dispatcher.call(self.handlers.calls[event], context, data, number)
 
-        def answer(data, code="", message="", fields=None):
-            self.answers.append((number, data if data is not None else code, message, fields))
-
-        self.dispatcher.call(self.handlers.calls[event], context, data, answer)
+    def answer(self, number, data, code="", message="", fields=None):
+        self.answers.append((number, data if data is not None else code, message, fields))
 
     def shown(self):
         return [(number, what) for number, what, *_ in self.answers]
