@@ -86,7 +86,7 @@ class Home final {
   // How a shard takes what it is sent.
   struct Flow {
     std::optional<Instant> busy_since;
-    bool out = false;  // left the audience: stall_ms without a place
+    bool out = false;  // left the audience, until it has what it missed: stall_ms without a place
   };
 
   Room* find(std::string_view room);
@@ -109,8 +109,9 @@ class Home final {
   void check_room(Room& room, Instant now);
   void queue_presence(Room& room);
   void announce_presence(Instant now);
-  void bring_back_shards();
-  void catch_up(Room& room, ShardIndex shard);
+  void bring_back_shards(Instant now);
+  [[nodiscard]] bool catch_up(ShardIndex shard, Instant now);
+  [[nodiscard]] bool catch_up(Room& room, ShardIndex shard, Instant now);
   void send_position();
 
   const Config& config_;

@@ -72,7 +72,8 @@ void Home::leave(const LeaveMail& mail, Instant now) {
   Room* room = find(mail.room);
   if (room == nullptr) return;
   room->audience.remove(mail.shard);
-  std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
+  if (!room->watchers.has(mail.shard))
+    std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });
   idle_from(*room, now);
 }
 
@@ -135,6 +136,7 @@ void Home::store_state(StoreStateMail&& mail, Instant now) {
       room->last = mail.floor;
       room->history.restart(mail.floor);
       room->behind.clear();
+      idle_from(*room, now);
       recipients(*room).for_each([&](ShardIndex shard) {
         mesh_.answer(shard, EpochMail{room->name, {mail.epoch, mail.top}});
       });

@@ -12,7 +12,7 @@ void Home::run(Instant now) {
   if (std::any_of(waiting_.begin(), waiting_.end(),
                   [&](const Waiting& waiting) { return waiting.deadline <= now; }))
     retry_waiting(now);
-  bring_back_shards();
+  bring_back_shards(now);
   if (!position_due_.empty()) send_position();
 }
 
@@ -126,18 +126,18 @@ void Home::announce_presence(Instant now) {
   presence_ = std::move(later);
 }
 
-// A shard that drains again gets what it missed; it is back in the audience from then on.
-void Home::bring_back_shards() {
+// A shard that drains again gets what it missed, as much at a time as it has places for. It is back
+// in the audience when it has everything: what is published meanwhile is missed as well, and comes
+// from history behind the rest.
+void Home::bring_back_shards(Instant now) {
   for (std::uint32_t i = 0; i < flow_.size(); ++i) {
     Flow& flow = flow_[i];
     const ShardIndex shard{i};
     // It took something: the time that it may stand still begins anew.
     if (flow.busy_since && !flow.out && mesh_.room_at(shard) != 0) flow.busy_since.reset();
-    // Half of its places free: not at the first one, or it would be out again at once.
+    // Half of its places free: not at the first one, or each of them would cost a look.
     if (!flow.out || mesh_.room_at(shard) < config_.engine.mailbox_max / 2) continue;
-    flow = {};
-    for (const std::string& name : behind_)
-      if (Room* room = find(name)) catch_up(*room, shard);
+    if (catch_up(shard, now)) flow = {};
   }
   std::erase_if(behind_, [&](const std::string& name) {
     const Room* room = find(name);
@@ -145,25 +145,43 @@ void Home::bring_back_shards() {
   });
 }
 
-// From history where it holds everything, else with a gap that says so.
-void Home::catch_up(Room& room, ShardIndex shard) {
+// False: there are no more places. The rooms take turns, so that one in which more is published
+// than the shard takes does not keep the others waiting.
+bool Home::catch_up(ShardIndex shard, Instant now) {
+  for (auto name = behind_.begin(); name != behind_.end(); ++name) {
+    Room* room = find(*name);
+    if (room == nullptr || catch_up(*room, shard, now)) continue;
+    std::rotate(behind_.begin(), name + 1, behind_.end());
+    return false;
+  }
+  return true;
+}
+
+// From history, behind a gap for what that holds no more.
+bool Home::catch_up(Room& room, ShardIndex shard, Instant now) {
   const auto behind =
       std::find_if(room.behind.begin(), room.behind.end(),
                    [&](const Room::Behind& candidate) { return candidate.shard == shard; });
-  if (behind == room.behind.end()) return;
-  const Offset from = behind->from;
-  room.behind.erase(behind);
-  const auto missed = room.numbered() ? room.history.after(from, room.settings->recover_max)
-                                      : std::optional<History::Missed>();
-  if (missed && (*missed)->size() < mesh_.room_at(shard)) {
-    for (const EventRef& event : **missed) {
-      const bool sent = mesh_.try_send(shard, DeliverMail{event});
-      ensure(sent, "a place that was there a moment ago is gone");
-    }
-    return;
+  if (behind == room.behind.end()) return true;
+  if (mesh_.room_at(shard) == 0) return false;
+  room.history.expire(now);
+  const Offset floor = room.history.floor();
+  if (!room.numbered() || behind->from < floor) {
+    const auto reason = mesh_.is_port(shard) ? GapMail::Reason::overflow : GapMail::Reason::shard;
+    mesh_.answer(shard, GapMail{room.name, behind->from, floor, reason});
+    behind->from = floor;
   }
-  const auto reason = mesh_.is_port(shard) ? GapMail::Reason::overflow : GapMail::Reason::shard;
-  mesh_.answer(shard, GapMail{room.name, from, room.last, reason});
+  const auto places = static_cast<std::uint32_t>(mesh_.room_at(shard));
+  History::Page page = room.history.page(behind->from, places, UINT64_MAX);
+  for (EventRef& event : page.events) {
+    behind->from = event->offset;
+    const bool sent = mesh_.try_send(shard, DeliverMail{std::move(event)});
+    ensure(sent, "a place that was there a moment ago is gone");
+  }
+  if (page.more) return false;
+  room.behind.erase(behind);
+  idle_from(room, now);
+  return true;
 }
 
 void Home::send_position() {

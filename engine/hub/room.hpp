@@ -42,10 +42,11 @@ class ShardSet final {
 // is in it and its history and keys have run out (room_idle_s). Bounded by history_size, dedupe_max
 // and the connections that may join.
 struct Room {
-  // A shard that stood still: what it missed is made good when it drains again.
+  // A shard that stood still: what it missed is made good when it drains again, and the room stays
+  // until it was told.
   struct Behind {
     ShardIndex shard;
-    Offset from;
+    Offset from;  // it has everything up to here
   };
 
   Room(std::string room, const NamespaceConfig& row, Position start)
@@ -59,7 +60,8 @@ struct Room {
   [[nodiscard]] bool numbered() const { return settings->history != HistoryKind::none; }
   [[nodiscard]] bool stored() const { return settings->history == HistoryKind::store; }
   [[nodiscard]] bool unused() const {
-    return audience.empty() && (!presence || presence->empty()) && history.size() == 0 && !dedupe;
+    return audience.empty() && (!presence || presence->empty()) && history.size() == 0 && !dedupe &&
+           behind.empty();
   }
 
   std::string name;

@@ -264,36 +264,60 @@ TEST_F(PortTest, WrongNamesAreRefusedWithTheFieldThatIsWrong) {
   EXPECT_EQ(port_->subscriptions(), 0U);
 }
 
-// Nobody drains the port: the publishes of another go on, and the port is told what it has missed.
-TEST_F(PortTest, AFullPortHoldsUpNobodyAndIsToldOfTheGap) {
-  const std::string room = room_at(0);
-  const SubscriptionId id = subscribe(room);
-  Port& other = engine_->port(1);
-  Recorder others;
-  constexpr int kEvents = 4 * kMailboxMax + 200;  // more than the history holds
-  for (int sent = 0; sent < kEvents;) {
-    PublishAsk ask;
-    ask.room = room;
-    ask.type = "t";
-    ask.data = *check_payload(std::to_string(sent), JsonShape::any, "data");
-    if (*other.publish(std::move(ask), WallTime{}, 1) == Asked::queued) ++sent;
-    other.flush();
-    while (other.drain(64, others)) {
+// Another application publishes, while nobody drains the first one's port.
+class FullPort : public PortTest {
+ protected:
+  void publish_elsewhere(const std::string& room, std::size_t events) {
+    Port& other = engine_->port(1);
+    Recorder others;
+    for (std::size_t sent = 0; others.outcomes.size() < events;) {
+      for (Asked asked = Asked::queued; sent < events && asked == Asked::queued;) {
+        PublishAsk ask;
+        ask.room = room;
+        ask.type = "t";
+        ask.data = *check_payload(std::to_string(sent), JsonShape::any, "data");
+        asked = *other.publish(std::move(ask), WallTime{}, 1);
+        sent += asked == Asked::queued;
+      }
+      other.flush();
+      while (other.drain(64, others)) {
+      }
+      if (others.outcomes.size() == sent) continue;
+      pollfd wait{other.fd(), POLLIN, 0};
+      ASSERT_GE(::poll(&wait, 1, 30'000), 1);
     }
+    for (const auto& [tag, outcome] : others.outcomes) EXPECT_TRUE(outcome.ok());
   }
-  while (others.outcomes.size() < kEvents) {
-    pollfd wait{other.fd(), POLLIN, 0};
-    ASSERT_GE(::poll(&wait, 1, 30'000), 1);
-    while (other.drain(64, others)) {
-    }
+  static Lines numbered(const std::string& room, std::size_t from, std::size_t to) {
+    Lines lines;
+    for (std::size_t i = from; i < to; ++i) lines.push_back(fmt::format("{} {}", room, i));
+    return lines;
   }
-  for (const auto& [tag, outcome] : others.outcomes) EXPECT_TRUE(outcome.ok());
-  until([&] { return !seen_.gaps.empty(); });
+
+  static constexpr std::size_t kHistory = 100;
+  const std::string room_ = room_at(0);
+  const SubscriptionId id_ = subscribe(room_);
+};
+
+TEST_F(FullPort, HoldsUpNobodyAndGetsWhatItMissedFromHistory) {
+  constexpr std::size_t kEvents = kMailboxMax + kHistory;  // it has missed what history just holds
+  publish_elsewhere(room_, kEvents);
+  until([&] { return seen_.last_offset == kEvents; });
+  EXPECT_TRUE(seen_.gaps.empty());
+  EXPECT_EQ(seen_.lines[id_], numbered(room_, 0, kEvents));
+}
+
+TEST_F(FullPort, IsToldOfTheGapWhereHistoryHasNoMore) {
+  constexpr std::size_t kEvents = kMailboxMax + kHistory + 1;
+  publish_elsewhere(room_, kEvents);
+  until([&] { return seen_.last_offset == kEvents; });
+  ASSERT_EQ(seen_.gaps.size(), 1U);
   EXPECT_EQ(seen_.gaps.front().reason, GapMail::Reason::overflow);
-  EXPECT_EQ(seen_.gaps.front().to, Offset{kEvents});
-  EXPECT_EQ(seen_.lines[id].size(), std::size_t{kMailboxMax} + 1);
-  publish(room, "1000");
-  until([&] { return seen_.last_offset == Offset{kEvents} + 1; });
+  EXPECT_EQ(seen_.gaps.front().from, Offset{kMailboxMax});
+  EXPECT_EQ(seen_.gaps.front().to, Offset{kMailboxMax + 1});
+  EXPECT_EQ(seen_.lines[id_].size(), kEvents) << "the gap has the place of one event";
+  publish(room_, "1000");
+  until([&] { return seen_.last_offset == kEvents + 1; });
 }
 
 TEST_F(PortTest, AQuestionThatIsNotAnsweredYetHasItsPlace) {

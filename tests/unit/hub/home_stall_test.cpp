@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "unit/hub/hub_world.hpp"
 
 namespace ringcast {
@@ -10,6 +12,13 @@ namespace {
 using Events = std::vector<std::string>;
 
 constexpr std::uint32_t kMailboxMax = 8;
+
+// As events_of() tells those whose data is their offset.
+Events numbered(int from, int to) {
+  Events out;
+  for (int i = from; i <= to; ++i) out.push_back(fmt::format("{0}:{0}", i));
+  return out;
+}
 
 // Shard 0 is home, shard 1 stalls; each has a subscriber of the room.
 class HomeStall : public ::testing::Test {
@@ -155,29 +164,63 @@ TEST_F(HomeStall, AShardThatComesBackCatchesUpFromHistory) {
   EXPECT_EQ(events_of(here_.take()).size(), 6U);
 }
 
-TEST_F(HomeStall, AShardThatMissedMoreThanFitsGetsAGap) {
+TEST_F(HomeStall, AShardThatMissedMoreThanFitsCatchesUpInParts) {
   make_it_leave(here_, room_);
-  EXPECT_EQ(publish(here_, room_, 1, 12), 12);  // more than the mailbox has places
+  EXPECT_EQ(publish(here_, room_, 1, 20), 20);  // all that history holds, and the mailbox takes 8
   world_.unstall(1);
   world_.settle();
-  const auto seen = there_.take();
-  ASSERT_EQ(seen.size(), 1U);
-  EXPECT_EQ(seen[0].type, "gap");
-  EXPECT_EQ(seen[0].from, 0U);
-  EXPECT_EQ(seen[0].to, 12U);
-  EXPECT_EQ(seen[0].reason, "shard");
-  EXPECT_EQ(publish(here_, room_, 13, 13), 1);
-  EXPECT_EQ(events_of(there_.take()), (Events{"13:13"}));
+  EXPECT_EQ(events_of(there_.take()), numbered(1, 20));
+  EXPECT_EQ(publish(here_, room_, 21, 21), 1);
+  EXPECT_EQ(events_of(there_.take()), numbered(21, 21));
+  EXPECT_EQ(world_.metrics(0).shard_stalls.value(), 1U) << "it left once, not for each part";
 }
 
-TEST_F(HomeStall, AShardThatMissedMoreThanHistoryHoldsGetsAGap) {
+TEST_F(HomeStall, AShardThatMissedMoreThanHistoryHoldsGetsAGapForThatAlone) {
   make_it_leave(here_, room_);
-  EXPECT_EQ(publish(here_, room_, 1, 25), 25);
+  EXPECT_EQ(publish(here_, room_, 1, 21), 21);
   world_.unstall(1);
   world_.settle();
   const auto seen = there_.take();
-  ASSERT_EQ(seen.size(), 1U);
-  EXPECT_EQ(seen[0].to, 25U);
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen[0].type, "gap");
+  EXPECT_EQ(seen[0].from, 0U);
+  EXPECT_EQ(seen[0].to, 1U);
+  EXPECT_EQ(seen[0].reason, "shard");
+  EXPECT_EQ(events_of(seen), numbered(2, 21));
+  EXPECT_EQ(publish(here_, room_, 22, 22), 1);
+  EXPECT_EQ(events_of(there_.take()), numbered(22, 22));
+}
+
+TEST_F(HomeStall, WhatIsPublishedWhileAShardCatchesUpComesBehindTheRest) {
+  make_it_leave(here_, room_);
+  EXPECT_EQ(publish(here_, room_, 1, 12), 12);
+  world_.unstall(1);
+  world_.tick(1);  // its mailbox is empty
+  world_.tick(0);  // and takes the first part
+  world_.stall(1);
+  EXPECT_EQ(publish(here_, room_, 13, 15), 3) << "nobody waits for it";
+  EXPECT_TRUE(there_.take().empty());
+  world_.unstall(1);
+  world_.settle();
+  EXPECT_EQ(events_of(there_.take()), numbered(1, 15));
+}
+
+TEST_F(HomeStall, RoomsThatCatchUpTakeTurns) {
+  const std::string second = world_.room_at(0, "second");
+  ASSERT_TRUE(there_.subscribe(second).ok());
+  world_.settle();
+  there_.take();
+  make_it_leave(here_, room_);
+  EXPECT_EQ(publish(here_, room_, 1, 20), 20);
+  EXPECT_EQ(publish(here_, second, 1, 20), 20);
+  world_.unstall(1);
+  world_.settle();
+  std::vector<std::string> rooms;
+  for (const Seen& event : there_.take()) rooms.push_back(event.room);
+  ASSERT_EQ(rooms.size(), 40U);
+  const auto first_of_second = std::find(rooms.begin(), rooms.end(), second);
+  EXPECT_NE(std::find(first_of_second, rooms.end(), room_), rooms.end())
+      << "the second room waited until the first had everything";
 }
 
 TEST_F(HomeStall, ARoomWithoutHistoryGetsAGapToo) {
@@ -245,6 +288,88 @@ TEST_F(HomeStall, PositionsWaitWhileAShardIsOut) {
   world_.settle();
   EXPECT_EQ(events_of(there.take()), (Events{"101:101"}));
   EXPECT_EQ(world_.hub(1).audience().complete().offset, 101U);
+}
+
+// An application's port, behind the two shards. Nobody waits for it: it is out at once.
+class PortStall : public HomeStall {
+ protected:
+  void subscribe_port(const std::string& room) {
+    world_.send_from_port(0, SubscribeMail{room, {kPort, 0}, {}});
+    std::ignore = world_.take_port_mail();
+  }
+  void watch(const std::string& pattern) {
+    world_.send_from_port(0, WatchMail{pattern, {kPort, 0}, WatchMail::Action::begin});
+    std::ignore = world_.take_port_mail();
+  }
+  // All that the port takes until nothing more comes: offsets, and gaps as "from-to".
+  Events drain_port() {
+    Events out;
+    while (true) {
+      const auto mail = world_.take_port_mail();
+      if (mail.empty()) return out;
+      for (const ShardMail& one : mail) {
+        if (const auto* event = std::get_if<DeliverMail>(&one))
+          out.push_back(fmt::format("{}", event->event->offset));
+        if (const auto* gap = std::get_if<GapMail>(&one))
+          out.push_back(fmt::format("{}-{}", gap->from, gap->to));
+      }
+      world_.settle();
+    }
+  }
+  static Events offsets(int from, int to) {
+    Events out;
+    for (int i = from; i <= to; ++i) out.push_back(fmt::format("{}", i));
+    return out;
+  }
+
+  static constexpr ConnectionId kPort{{2}, {}};
+};
+
+TEST_F(PortStall, APortGetsAllThatHistoryHoldsInParts) {
+  subscribe_port(room_);
+  EXPECT_EQ(publish(here_, room_, 1, 28), 28);  // 8 have a place, history holds the other 20
+  EXPECT_EQ(drain_port(), offsets(1, 28));
+  EXPECT_EQ(publish(here_, room_, 29, 29), 1);
+  EXPECT_EQ(drain_port(), offsets(29, 29));
+}
+
+TEST_F(PortStall, APortGetsAGapForWhatHistoryHasLostAndThenTheRest) {
+  subscribe_port(room_);
+  EXPECT_EQ(publish(here_, room_, 1, 30), 30);
+  Events expected = offsets(1, 8);
+  expected.push_back("8-10");
+  for (std::string& offset : offsets(11, 30)) expected.push_back(std::move(offset));
+  EXPECT_EQ(drain_port(), expected);
+}
+
+TEST_F(PortStall, WhatExpiresWhileAPortStandsStillIsAGapToo) {
+  subscribe_port(room_);
+  EXPECT_EQ(publish(here_, room_, 1, 10), 10);
+  world_.advance(Millis(300'000));
+  Events expected = offsets(1, 8);
+  expected.push_back("8-10");
+  EXPECT_EQ(drain_port(), expected);
+}
+
+TEST_F(PortStall, ARoomStaysUntilAPortThatWatchesItWasToldWhatItMissed) {
+  watch("chat:*");
+  const std::string room = world_.room_at(0, "chat");
+  EXPECT_EQ(publish(here_, room, 1, 10), 10);
+  for (int minutes = 0; minutes < 10; ++minutes) world_.advance(Millis(60'000));
+  Events expected = offsets(1, 8);
+  expected.push_back("8-10");
+  EXPECT_EQ(drain_port(), expected);
+  const std::size_t rooms = world_.hub(0).home().rooms();
+  world_.advance(Millis(60'000));
+  EXPECT_EQ(world_.hub(0).home().rooms(), rooms - 1) << "and no longer";
+}
+
+TEST_F(PortStall, APortThatLeavesARoomByNameStillGetsWhatItsPatternMissed) {
+  watch("room:*");
+  subscribe_port(room_);
+  EXPECT_EQ(publish(here_, room_, 1, 10), 10);
+  world_.send_from_port(0, LeaveMail{room_, {2}});
+  EXPECT_EQ(drain_port(), offsets(1, 10));
 }
 
 }  // namespace
