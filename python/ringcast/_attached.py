@@ -506,7 +506,9 @@ class AttachedBackend:
     publish() then waits for a place, publish_nowait() raises Full.
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None, queue_max: int = QUEUE_MAX) -> None:
+    def __init__(
+        self, url: str | None, *, api_key: str | None = None, queue_max: int = QUEUE_MAX
+    ) -> None:
         self._http = HttpClient(url, api_key)
         self._queue_max = queue_max
         self._links: list[_Link] = []  # the first one also publishes

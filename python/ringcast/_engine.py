@@ -78,10 +78,11 @@ class Engine:
 
     @classmethod
     def attach(
-        cls, url: str, *, api_key: str | None = None, deadline: float = DEADLINE
+        cls, url: str | None = None, *, api_key: str | None = None, deadline: float = DEADLINE
     ) -> "Engine":
-        """The same on a running ringcastd: `unix:/path` or `http://host:port`. Handlers and hooks
-        belong to the process that has the engine, so they are refused here."""
+        """The same on a running ringcastd: `unix:/path` or `http://host:port`. What is not given
+        is RINGCAST_URL and RINGCAST_API_KEY when it is started. Handlers and hooks belong to the
+        process that has the engine, so they are refused here."""
         engine = cls(deadline=deadline)
 
         def attached() -> Backend:

@@ -46,6 +46,8 @@ class Address(NamedTuple):
             if not path.startswith("/"):
                 raise ValidationError.of({"url": f"is {url!r}: the path is not absolute"})
             return cls(url, path, "localhost", 0, False)
+        if not url:
+            raise ValidationError.of({"url": f"is missing: {_EXPECTED}, here or in RINGCAST_URL"})
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -106,9 +108,10 @@ class _BrokenError(Exception):
 class HttpClient:
     """POST of JSON with an API key; answers are JSON objects, errors this package's exceptions."""
 
-    def __init__(self, url: str, api_key: str | None, idle_max: int = 8) -> None:
-        self.address = Address.of(url)
-        self.authorization = f"Bearer {_sendable(api_key)}"
+    def __init__(self, url: str | None, api_key: str | None, idle_max: int = 8) -> None:
+        """Without an argument, its variable: RINGCAST_URL, RINGCAST_API_KEY."""
+        self.address = Address.of(_given(url, "RINGCAST_URL"))
+        self.authorization = f"Bearer {_sendable(_given(api_key, 'RINGCAST_API_KEY'))}"
         self._headers = {
             "Authorization": self.authorization,
             "Content-Type": "application/json",
@@ -220,8 +223,17 @@ def _readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _sendable(api_key: str | None) -> str:
+def _given(argument: str | None, variable: str) -> str:
+    return os.environ.get(variable, "") if argument is None else argument
+
+
+def _sendable(api_key: str) -> str:
     if not api_key or not api_key.isascii() or any(c <= " " or c == "\x7f" for c in api_key):
-        what = "is missing" if not api_key else "can not be sent in a header"
-        raise ValidationError.of({"api_key": f"{what}: give one of the server's auth.api_keys"})
+        what = "can not be sent in a header" if api_key else "is missing"
+        raise ValidationError.of(
+            {
+                "api_key": f"{what}: give one of the server's auth.api_keys, here or in"
+                " RINGCAST_API_KEY"
+            }
+        )
     return api_key

@@ -27,10 +27,12 @@ class Publisher:
     back. Limit: 8 idle connections are kept; one more is closed after its request.
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None, timeout: float = 5.0) -> None:
-        """url: "unix:/path" or "http://host:port"; api_key: one of the server's auth.api_keys,
-        on a socket too; timeout: seconds that each call may take to connect, and to be
-        answered."""
+    def __init__(
+        self, url: str | None = None, *, api_key: str | None = None, timeout: float = 5.0
+    ) -> None:
+        """url: "unix:/path" or "http://host:port", else RINGCAST_URL; api_key: one of the server's
+        auth.api_keys, on a socket too, else RINGCAST_API_KEY; timeout: seconds that each call may
+        take to connect, and to be answered."""
         self._http = HttpClient(url, api_key)
         self._timeout = timeout
 

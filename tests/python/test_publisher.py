@@ -107,8 +107,20 @@ def test_a_wrong_key_says_where_keys_come_from(url):
     with pytest.raises(ringcast.WrongKey, match="auth.api_keys"):
         Publisher(url, api_key="wrong").publish("r", 1)
     for key in ("a\nb", "", None):
-        with pytest.raises(ringcast.ValidationError, match="api_key"):
+        with pytest.raises(ringcast.ValidationError, match="api_key.*RINGCAST_API_KEY"):
             Publisher(url, api_key=key)
+
+
+def test_what_is_not_given_is_taken_from_the_environment(url, watch, room, monkeypatch):
+    with pytest.raises(ringcast.ValidationError, match="url.*RINGCAST_URL"):
+        Publisher(api_key=API_KEY)
+    monkeypatch.setenv("RINGCAST_URL", url)
+    monkeypatch.setenv("RINGCAST_API_KEY", API_KEY)
+    with Publisher() as publisher:
+        publisher.publish(room, 1)
+    with Publisher(url, api_key="wrong") as publisher, pytest.raises(ringcast.WrongKey):
+        publisher.publish(room, 2)
+    assert watch.events(1)[0]["data"] == 1
 
 
 def test_wrong_addresses_say_what_to_do(tmp_path):
