@@ -21,13 +21,13 @@ MODE = "dev"
 STORE = True
 # name -> the test that runs it; `subscribe` needs a browser: chromium/test_readme.py; `write-…` are
 # in test_writing_rows.py, `python-…` in test_python.py, but those of an embedded engine in
-# tests/python/engine/test_docs.py.
+# tests/python/engine/test_docs.py, and `python-run` in tests/python/test_run.py.
 TESTED = {"scripts", "insert", "insert-postgres", "publish", "subscribe", "claims", "pub", "token",
           "dev", "outbox-status", "outbox-dead-letters", "outbox-archive", "outbox-rights",
           "write-sqlite3", "write-psycopg", "write-asyncpg", "write-sqlalchemy",
           "python-asyncio", "python-tested", "python-testing",
           "write-sqlalchemy-async", "write-many", "write-sql", "typed-events", "server-api",
-          "python-publisher", "python-embedded", "python-handlers", "python-django", "python-flask", "python-celery"}
+          "python-publisher", "python-run", "python-embedded", "python-handlers", "python-django", "python-flask", "python-celery"}
 
 
 def shell(text, folder, **environment):
