@@ -98,6 +98,10 @@ void Port::handle(ShardMail&& mail, PortListener& listener) {
   } else if (auto* page = std::get_if<PresenceListMail>(&mail)) {
     answered();
     listener.presence_list(page->reply_to.tag, *page);
+  } else if (auto* places = std::get_if<PlacesMail>(&mail)) {
+    // Not with the next flush(), which may be far: the shard waits for it.
+    shards_.send(places->shard, PlacesMail(*places));
+    shards_.wake_touched();
   } else {
     listener.mail(std::move(mail));
   }

@@ -62,8 +62,7 @@ void Calls::release(Session& session, SlotId question) {
 }
 
 bool Calls::send(Session& session, ShardMail&& mail) {
-  const ShardIndex port = handlers_.port_of(session.user(), session.id);
-  return mesh_.try_send(port, std::move(mail));
+  return mesh_.try_send(handlers_.port_of(session.user(), session.id), std::move(mail));
 }
 
 // Without a place at the port the question is taken back.
@@ -189,10 +188,9 @@ void Calls::left(Session& session) {
   metrics_.handlers[hook.value].calls.add();
   // Behind those that wait, so that their order holds.
   if (unsent_.empty() && send(session, ShardMail(mail))) return;
-  if (unsent_.size() >= config_.app.calls_max)
-    metrics_.disconnects_lost.add();
-  else
-    unsent_.push_back(std::move(mail));
+  if (unsent_.size() >= config_.app.calls_max) return metrics_.disconnects_lost.add();
+  unsent_.push_back(std::move(mail));
+  if (unsent_.size() == 1) mesh_.ask_for_places(handlers_.port_of(session.user(), session.id));
 }
 
 std::optional<Calls::Open> Calls::take(std::uint64_t tag) {
@@ -220,17 +218,22 @@ std::optional<Instant> Calls::next_deadline() const {
   return std::min(due_.front().at, pause_ends.value_or(Instant::max()));
 }
 
+// In their order: the first that finds no place holds up the others until its port has some.
+void Calls::send_unsent() {
+  const auto sent = [&](HookMail& mail) {
+    const std::string_view user = mail.identity ? mail.identity->user : std::string_view();
+    const ShardIndex port = handlers_.port_of(user, mail.caller.connection);
+    const bool place = mesh_.try_send(port, std::move(mail));
+    if (!place) mesh_.ask_for_places(port);
+    return place;
+  };
+  const auto left = std::find_if_not(unsent_.begin(), unsent_.end(), sent);
+  unsent_.erase(unsent_.begin(), left);
+}
+
 void Calls::run(Instant now) {
   breakers_.run(now);
-  if (!unsent_.empty()) {
-    const auto sent = [&](HookMail& mail) {
-      const std::string_view user = mail.identity ? mail.identity->user : std::string_view();
-      const ShardIndex port = handlers_.port_of(user, mail.caller.connection);
-      return mesh_.try_send(port, std::move(mail));
-    };
-    const auto left = std::find_if_not(unsent_.begin(), unsent_.end(), sent);
-    unsent_.erase(unsent_.begin(), left);
-  }
+  send_unsent();
   while (!due_.empty() && due_.front().at <= now) {
     auto open = take(number_of(due_.front().question));
     ensure(open.has_value(), "the first question of those that are due was answered");

@@ -64,7 +64,6 @@ class Calls final {
   void answered(HookAnswerMail&& mail, Instant now);
   void run(Instant now);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
-  [[nodiscard]] bool has_unsent() const { return !unsent_.empty(); }
   [[nodiscard]] std::uint32_t open() const { return open_.size(); }
 
  private:
@@ -87,6 +86,7 @@ class Calls final {
   [[nodiscard]] Result<SlotId> ask_hook(Session& session, std::uint64_t tag, HandlerIndex handler,
                                         std::string_view subject, Instant now);
   [[nodiscard]] bool send(Session& session, ShardMail&& mail);
+  void send_unsent();
   [[nodiscard]] Result<void> hand_over(Session& session, SlotId question, HandlerIndex handler,
                                        ShardMail&& mail);
   void release(Session& session, SlotId question);

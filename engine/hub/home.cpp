@@ -77,6 +77,7 @@ bool Home::has_places(const Room& room, Instant now) {
       return;
     }
     if (!flow.busy_since) flow.busy_since = now;
+    if (mesh_.is_port(shard)) mesh_.ask_for_places(shard);
     if (mesh_.is_port(shard) || now - *flow.busy_since >= Millis(config_.engine.stall_ms)) {
       flow.out = true;
       metrics_.shard_stalls.add();

@@ -52,7 +52,7 @@ class Home final {
   void run(Instant now);
   [[nodiscard]] std::optional<Instant> next_deadline() const;
   // Some shard has no place for what is due, or stands still: nobody wakes us when that changes, so
-  // run() has to look again soon.
+  // run() has to look again soon. A port tells.
   [[nodiscard]] bool waits_for_places() const;
 
   [[nodiscard]] bool store_ready() const { return store_.ready; }

@@ -29,7 +29,7 @@ std::optional<Instant> Home::next_deadline() const {
 
 bool Home::waits_for_places() const {
   return presence_blocked_ || (store_.ready && !position_due_.empty()) ||
-         std::any_of(flow_.begin(), flow_.end(),
+         std::any_of(flow_.begin(), flow_.begin() + mesh_.shards(),
                      [](const Flow& flow) { return flow.out || flow.busy_since; });
 }
 
@@ -135,9 +135,12 @@ void Home::bring_back_shards(Instant now) {
     const ShardIndex shard{i};
     // It took something: the time that it may stand still begins anew.
     if (flow.busy_since && !flow.out && mesh_.room_at(shard) != 0) flow.busy_since.reset();
+    if (!flow.out) continue;
     // Half of its places free: not at the first one, or each of them would cost a look.
-    if (!flow.out || mesh_.room_at(shard) < config_.engine.mailbox_max / 2) continue;
-    if (catch_up(shard, now)) flow = {};
+    if (mesh_.room_at(shard) >= config_.engine.mailbox_max / 2 && catch_up(shard, now))
+      flow = {};
+    else if (mesh_.is_port(shard))
+      mesh_.ask_for_places(shard);
   }
   std::erase_if(behind_, [&](const std::string& name) {
     const Room* room = find(name);

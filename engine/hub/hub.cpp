@@ -50,6 +50,7 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
       return hub.audience_.presence_changed(std::move(m)), true;
     }
     bool operator()(HomePositionMail& m) { return hub.audience_.home_position(m), true; }
+    bool operator()(PlacesMail& m) { return hub.mesh_.told_of_places(m.port), true; }
     bool operator()(PresenceListMail& m) {
       if (Session* session = hub.asker(m.reply_to))
         session->peer->presence_list(*session, m.reply_to.tag, m);
@@ -108,8 +109,7 @@ Instant Hub::next_deadline() const {
 }
 
 bool Hub::has_unsent() const {
-  return !unsent_.empty() || calls_.has_unsent() || audience_.has_leaves() ||
-         home_.waits_for_places();
+  return !unsent_.empty() || audience_.has_leaves() || home_.waits_for_places();
 }
 
 }  // namespace ringcast

@@ -67,7 +67,8 @@ class Hub final {
   [[nodiscard]] Calls& calls() { return calls_; }
   [[nodiscard]] Mesh& mesh() { return mesh_; }
   [[nodiscard]] const Home& home() const { return home_; }
-  // Something could not be sent for lack of places and is tried again each time run() is called.
+  // Something could not be sent for lack of places at a shard and is tried again each time run() is
+  // called. Ports are not among them: they tell when they have places, see Mesh::ask_for_places().
   [[nodiscard]] bool has_unsent() const;
 
  private:

@@ -44,6 +44,10 @@ class Mesh final {
     else
       others_.send(shard, ShardMail(std::forward<Mail>(mail)));
   }
+  // Of a port without a place: it lets this shard know when it has taken what waits for it now. An
+  // application may stand still for as long as it likes, and nobody is to look meanwhile.
+  void ask_for_places(ShardIndex port);
+  void told_of_places(ShardIndex port) { asked_[port.value] = false; }
   [[nodiscard]] bool try_send_source(SourceMail&& mail) {
     return others_.try_send_source(std::move(mail));
   }
@@ -73,6 +77,7 @@ class Mesh final {
   ShardIndex self_;
   std::uint32_t shards_;
   Senders others_;
+  std::vector<bool> asked_;  // ports that have not told yet: one question to each at a time
   LocalQueue local_;
   std::size_t in_hand_ = 0;  // the first of local_ is being handled: it takes no place any more
   std::uint32_t local_max_;

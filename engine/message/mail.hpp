@@ -138,6 +138,13 @@ struct HomePositionMail {
   Position at;
 };
 
+// To a port, from a shard that has found no place there: it comes back when the port has taken all
+// that was sent before it, so nobody has to look until then.
+struct PlacesMail {
+  ShardIndex shard;
+  ShardIndex port;
+};
+
 struct PresenceListMail {
   ReplyTo reply_to;
   std::string room;
@@ -203,9 +210,9 @@ using ShardMail =
     std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, WatchMail, LeaveMail,
                  PresenceMail, StoreStateMail, StorePositionMail, RecordedMail, DeliverMail,
                  SubscribedMail, EpochMail, GapMail, PresenceUpdateMail, HomePositionMail,
-                 PresenceListMail, PublishedMail, ReadNowAnswerMail, AdminMail, AdminPartMail,
-                 AdminPartAnswerMail, AdminAnswerMail, CallMail, CallAnswerMail, HookMail,
-                 HookAnswerMail, StopMail>;
+                 PlacesMail, PresenceListMail, PublishedMail, ReadNowAnswerMail, AdminMail,
+                 AdminPartMail, AdminPartAnswerMail, AdminAnswerMail, CallMail, CallAnswerMail,
+                 HookMail, HookAnswerMail, StopMail>;
 
 // ---- to the source
 // --------------------------------------------------------------------------------

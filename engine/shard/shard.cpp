@@ -15,7 +15,7 @@ namespace {
 // Mail handled between two looks at the sockets: enough to fill batches, too little to starve
 // reads.
 constexpr std::size_t kMailPerTick = 1'024;
-// How soon something that found no place is tried again: whoever frees one does not wake us.
+// How soon something that found no place is tried again: a shard that frees one does not wake us.
 constexpr Millis kRetry{1};
 
 }  // namespace

@@ -4,14 +4,17 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 
 #include "io/file_descriptor.hpp"
+#include "message/json.hpp"
 #include "wiring.hpp"
 
 namespace ringcast {
@@ -133,6 +136,71 @@ TEST(Engine, EndsAtItsStopDeadlineWhateverClientsDo) {
   engine.value()->request_stop(Engine::Stop::goes_away);
   engine.value()->join();
   EXPECT_GE(std::chrono::steady_clock::now() - begin, Millis(450));
+}
+
+// Takes what comes to a port and wants nothing of it.
+class Ignores final : public PortListener {
+ public:
+  void subscribed(SubscriptionId, const SubscribedMail&) override {}
+  void event(SubscriptionId, EventRef event) override { last = event->offset; }
+  void gap(SubscriptionId, const GapMail&) override {}
+  void epoch_changed(SubscriptionId, const EpochMail&) override {}
+  void presence_changed(SubscriptionId, const PresenceUpdateMail&) override {}
+  void published(std::uint64_t, const PublishedMail&) override { ++answers; }
+  void presence_list(std::uint64_t, const PresenceListMail&) override {}
+  void mail(ShardMail&&) override {}
+
+  void drain_until(Port& port, const std::function<bool()>& so) {
+    while (true) {
+      while (port.drain(1'024, *this)) {
+      }
+      if (so()) return;
+      pollfd wait{port.fd(), POLLIN, 0};
+      ASSERT_GE(::poll(&wait, 1, 30'000), 1) << "nothing has come";
+    }
+  }
+
+  Offset last = 0;
+  std::size_t answers = 0;
+};
+
+std::uint64_t ticks(const std::string& address) {
+  const std::string page = get(address, "/metrics");
+  const auto at = page.find("\nringcast_ticks_total");
+  return std::stoull(page.substr(page.find(' ', at)));
+}
+
+TEST(Engine, SleepsWhileAnApplicationThatIsBehindStandsStill) {
+  Config small = config(1);
+  small.engine.ports = 2;
+  small.engine.mailbox_max = 16;
+  small.limits.ping_interval_s = 1;
+  auto started = Engine::start(small);
+  ASSERT_TRUE(started.ok()) << started.error().detail;
+  Engine& engine = **started;
+  Port& still = engine.port(0);
+  ASSERT_TRUE(still.subscribe("chat:1", {}).ok());
+  still.flush();
+  Port& other = engine.port(1);
+  Ignores others;
+  constexpr std::size_t kEvents = 50;
+  for (std::size_t i = 1; i <= kEvents; ++i) {
+    PublishAsk ask;
+    ask.room = "chat:1";
+    ask.type = "t";
+    ask.data = *check_payload("1", JsonShape::any, "data");
+    ASSERT_EQ(*other.publish(std::move(ask), WallTime{}, 1), Asked::queued);
+    other.flush();
+    others.drain_until(other, [&] { return others.answers == i; });
+  }
+  const auto client = websocket(engine.address());
+  ASSERT_NE(read_until(client, "\x89").find('\x89'), std::string::npos) << "no ping";
+  const std::uint64_t before = ticks(engine.address());
+  ASSERT_NE(read_until(client, "\x89").find('\x89'), std::string::npos) << "no ping";
+  EXPECT_LT(ticks(engine.address()) - before, 100U) << "in a second: it looked again and again";
+
+  Ignores late;
+  late.drain_until(still, [&] { return late.last == kEvents; });
 }
 
 TEST(Engine, SaysWhatIsWrongWithItsConfiguration) {

@@ -333,6 +333,18 @@ TEST_F(PortStall, APortGetsAllThatHistoryHoldsInParts) {
   EXPECT_EQ(drain_port(), offsets(29, 29));
 }
 
+TEST_F(PortStall, NobodyLooksWhetherAPortThatStandsStillHasPlacesAgain) {
+  subscribe_port(room_);
+  EXPECT_EQ(publish(here_, room_, 1, 28), 28);
+  EXPECT_FALSE(world_.hub(0).has_unsent());
+  EXPECT_EQ(world_.take_port_mail().size(), kMailboxMax);
+  EXPECT_FALSE(world_.hub(0).has_unsent());
+  world_.tick(0);  // it was told, and that is one tick
+  EXPECT_EQ(world_.take_port_mail().size(), kMailboxMax);
+  world_.tick(0);
+  EXPECT_EQ(drain_port(), offsets(17, 28));
+}
+
 TEST_F(PortStall, APortGetsAGapForWhatHistoryHasLostAndThenTheRest) {
   subscribe_port(room_);
   EXPECT_EQ(publish(here_, room_, 1, 30), 30);

@@ -332,7 +332,10 @@ void World::store_position(Offset offset) {
 std::vector<ShardMail> World::take_port_mail() {
   std::vector<ShardMail> out;
   port_receiver_.drain(SIZE_MAX, [&](ShardMail&& mail) {
-    out.push_back(std::move(mail));
+    if (const auto* places = std::get_if<PlacesMail>(&mail))
+      port_[places->shard.value].send_reserved(PlacesMail(*places));
+    else
+      out.push_back(std::move(mail));
     return true;
   });
   return out;

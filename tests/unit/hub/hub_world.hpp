@@ -94,7 +94,7 @@ class World : public Peer {
   void unstall(std::uint32_t shard) { shards_[shard]->stalled = false; }
 
   // ---- the application's port ----
-  std::vector<ShardMail> take_port_mail();
+  std::vector<ShardMail> take_port_mail();  // who asks for places is told, as a port does
   void send_from_port(std::uint32_t shard, ShardMail mail);
 
   // ---- the source ----
