@@ -123,7 +123,12 @@ void Port::deliver(EventRef&& event, PortListener& listener) {
 void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
   const SubscriptionId id = mail.reply_to.connection.slot;
   Subscription* subscription = find(id);
-  if (subscription == nullptr) return;
+  if (subscription == nullptr) {
+    // It ended before home had accepted it.
+    if (mail.error || is_pattern(mail.room)) return;
+    shards_.send(home_shard(mail.room, shards()), LeaveMail{mail.room, self_});
+    return shards_.wake_touched();
+  }
   if (mail.error) {
     listener.subscribed(id, mail);
     if (find(id) != nullptr) unsubscribe(id);
@@ -239,8 +244,8 @@ void Port::unsubscribe(SubscriptionId id) {
   }
 }
 
-// Home is told when nobody of this port is left. The place was reserved with the subscription: it
-// is bounded by those.
+// Home is told when nobody of this port is left, and of a room by name each time, for it counts
+// those. The place was reserved with the subscription: it is bounded by those.
 void Port::leave_pattern(const Subscription& gone) {
   const auto watched = watched_.find(gone.room);
   if (--watched->second != 0) return;
@@ -253,10 +258,11 @@ void Port::leave_room(SubscriptionId id, const Subscription& gone) {
   const auto known = routes_.find(gone.room);
   Route& to = known->second;
   std::erase(to.to, id);
+  if (gone.answers_due == 0)
+    shards_.send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
   if (--to.named != 0) return;
   routed_ = nullptr;
   if (to.to.empty()) routes_.erase(known);
-  shards_.send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
 }
 
 Result<void> Port::reserve_answer() {

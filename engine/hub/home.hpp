@@ -57,6 +57,8 @@ class Home final {
 
   [[nodiscard]] bool store_ready() const { return store_.ready; }
   [[nodiscard]] std::size_t rooms() const { return rooms_.size(); }
+  // Of ports, by name.
+  [[nodiscard]] std::size_t subscriptions_in_process() const { return in_process_; }
 
  private:
   // A subscribe to a `store` room that can not be answered yet.
@@ -100,6 +102,8 @@ class Home final {
   void answer(const ReplyTo& to, std::string_view room, Result<Appended> outcome);
   void refuse(const SubscribeMail& mail, Error error);
   bool wait_if_needed(SubscribeMail& mail, Instant now);
+  void joined_in_process(Room& room, ShardIndex port);
+  [[nodiscard]] bool last_in_process(Room& room, ShardIndex port);
   void answer_subscribe(Room& room, const SubscribeMail& mail, Instant now);
   void retry_waiting(Instant now);
   void raise_floor(Offset floor);
@@ -123,6 +127,7 @@ class Home final {
   std::vector<Waiting> waiting_;
   std::set<std::pair<Instant, Room*>> checks_;
   std::vector<Watch> watches_;  // patterns of ports; few
+  std::size_t in_process_ = 0;  // subscriptions of ports to rooms by name
   std::vector<Room*> presence_;
   Instant presence_at_ = Instant::max();  // when the first of them is due
   bool presence_blocked_ = false;         // one is due and found no place

@@ -49,6 +49,7 @@ void Home::describe(RoomRow& row) const {
   const auto found = rooms_.find(row.room);
   if (found == rooms_.end()) return;
   const Room& room = *found->second;
+  for (const Room::InProcess& in : room.in_process) row.subscribers += in.subscriptions;
   row.history = static_cast<std::uint32_t>(room.history.size());
   if (room.numbered()) row.at = Position{room.epoch, top_of(room)};
 }

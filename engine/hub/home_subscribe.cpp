@@ -46,7 +46,9 @@ bool Home::wait_if_needed(SubscribeMail& mail, Instant now) {
 
 void Home::answer_subscribe(Room& room, const SubscribeMail& mail, Instant now) {
   room.history.expire(now);
-  room.audience.add(mail.reply_to.connection.shard);
+  const ShardIndex shard = mail.reply_to.connection.shard;
+  room.audience.add(shard);
+  if (mesh_.is_port(shard)) joined_in_process(room, shard);
   SubscribedMail answer;
   answer.room = mail.room;
   answer.reply_to = mail.reply_to;
@@ -65,12 +67,33 @@ void Home::answer_subscribe(Room& room, const SubscribeMail& mail, Instant now) 
     }
     (*answer.recovered ? metrics_.recovered : metrics_.not_recovered).add();
   }
-  mesh_.answer(mail.reply_to.connection.shard, std::move(answer));
+  mesh_.answer(shard, std::move(answer));
+}
+
+void Home::joined_in_process(Room& room, ShardIndex port) {
+  ++in_process_;
+  for (Room::InProcess& known : room.in_process)
+    if (known.port == port) {
+      ++known.subscriptions;
+      return;
+    }
+  room.in_process.push_back({port, 1});
+}
+
+// Whether the port has no subscription of the room any more.
+bool Home::last_in_process(Room& room, ShardIndex port) {
+  const auto known = std::find_if(room.in_process.begin(), room.in_process.end(),
+                                  [&](const Room::InProcess& each) { return each.port == port; });
+  ensure(known != room.in_process.end(), "a port leaves a room that it is not in");
+  --in_process_;
+  if (--known->subscriptions != 0) return false;
+  room.in_process.erase(known);
+  return true;
 }
 
 void Home::leave(const LeaveMail& mail, Instant now) {
   Room* room = find(mail.room);
-  if (room == nullptr) return;
+  if (room == nullptr || (mesh_.is_port(mail.shard) && !last_in_process(*room, mail.shard))) return;
   room->audience.remove(mail.shard);
   if (!room->watchers.has(mail.shard))
     std::erase_if(room->behind, [&](const Room::Behind& b) { return b.shard == mail.shard; });

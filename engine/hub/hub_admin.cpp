@@ -103,7 +103,8 @@ void Hub::answer_part(const AdminPartMail& mail, Instant now) {
   } else if (const auto* kicked = std::get_if<KickAsk>(mail.ask.get())) {
     tell(kick(*kicked));
   } else {
-    tell(Counts{audience_.sessions(), audience_.subscriptions(), home_.rooms()});
+    tell(Counts{audience_.sessions(), audience_.subscriptions() + home_.subscriptions_in_process(),
+                home_.rooms()});
   }
   mesh_.answer(mail.gatherer, std::move(answer));
 }

@@ -48,6 +48,11 @@ struct Room {
     ShardIndex shard;
     Offset from;  // it has everything up to here
   };
+  // A port in the audience: one of its subscriptions by name each time.
+  struct InProcess {
+    ShardIndex port;
+    std::uint32_t subscriptions;
+  };
 
   Room(std::string room, const NamespaceConfig& row, Position start)
       : name(std::move(room)),
@@ -71,6 +76,7 @@ struct Room {
   History history;
   std::unique_ptr<Dedupe> dedupe;  // while it remembers something
   ShardSet audience;
+  std::vector<InProcess> in_process;
   ShardSet watchers;                   // ports that have subscribed to a pattern which includes it
   std::unique_ptr<Presence> presence;  // since somebody joined
   std::vector<Behind> behind;

@@ -51,7 +51,8 @@ struct WatchMail {
   Action action = Action::begin;
 };
 
-// The shard has no subscriber of the room any more.
+// The shard has no subscriber of the room any more; of a port: one of its subscriptions that home
+// has accepted has ended.
 struct LeaveMail {
   std::string room;
   ShardIndex shard;

@@ -191,7 +191,10 @@ class History(NamedTuple):
 
 
 class RoomInfo(NamedTuple):
-    """A room that exists now: how many connections subscribe to it, how many messages are kept."""
+    """A room that exists now: how many subscribe to it, how many messages are kept.
+
+    Subscribers are connections and the subscriptions of this process, but not those by pattern.
+    """
 
     room: str
     subscribers: int

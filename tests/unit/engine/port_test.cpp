@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,13 +48,17 @@ class Recorder final : public PortListener {
   void presence_list(std::uint64_t tag, const PresenceListMail& answer) override {
     pages.emplace(tag, answer);
   }
-  void mail(ShardMail&&) override {}
+  void mail(ShardMail&& mail) override {
+    if (const auto* answer = std::get_if<AdminAnswerMail>(&mail))
+      rooms = std::get<RoomsPage>(**answer->outcome);
+  }
 
   std::map<SubscriptionId, SubscribedMail> answers;
   std::map<SubscriptionId, Lines> lines;
   std::multimap<std::uint64_t, Result<Appended>> outcomes;
   std::map<std::uint64_t, PresenceListMail> pages;
   std::vector<GapMail> gaps;
+  std::optional<RoomsPage> rooms;
   std::function<void(SubscriptionId)> on_event;
   Offset last_offset = 0;
 };
@@ -106,6 +111,17 @@ class PortTest : public ::testing::Test {
       pollfd wait{port_->fd(), POLLIN, 0};
       ASSERT_GE(::poll(&wait, 1, 30'000), 1) << "nothing has come";
     }
+  }
+  // As the server API tells it; none: the room is not listed.
+  std::optional<std::uint32_t> subscribers(const std::string& room) {
+    seen_.rooms.reset();
+    const auto ask = std::make_shared<const AdminAsk>(RoomsAsk{room, {}, 1});
+    EXPECT_TRUE(port_->ask({0}, AdminMail{port_->reply_to(1), ask}).ok());
+    port_->flush();
+    until([&] { return seen_.rooms.has_value(); });
+    port_->answered();
+    if (seen_.rooms->rooms.empty()) return std::nullopt;
+    return seen_.rooms->rooms.front().subscribers;
   }
   // A room whose home is that shard.
   static std::string room_at(std::uint32_t shard) {
@@ -181,6 +197,31 @@ TEST_F(PortTest, OneThatComesBackRecoversWhatItMissed) {
   EXPECT_EQ(seen_.answers[again].recovered, true);
   EXPECT_EQ(seen_.lines[again], (Lines{"chat:1 2", "chat:1 3"}));
   EXPECT_EQ(seen_.lines[first].size(), 2U);
+}
+
+TEST_F(PortTest, ARoomIsListedWithItsSubscriptionsInProcess) {
+  const std::string room = room_at(1);
+  const SubscriptionId first = subscribe(room);
+  const SubscriptionId second = subscribe(room);
+  subscribe("chat:*");
+  EXPECT_EQ(subscribers(room), 2U);
+  port_->unsubscribe(first);
+  EXPECT_EQ(subscribers(room), 1U);
+  port_->unsubscribe(second);
+  EXPECT_EQ(subscribers(room), 0U);
+}
+
+TEST_F(PortTest, OneThatEndsBeforeItsAnswerIsNoSubscriber) {
+  const std::string room = room_at(1);
+  const SubscriptionId kept = subscribe(room);
+  const auto ended = port_->subscribe(room, {});
+  ASSERT_TRUE(ended.ok());
+  port_->unsubscribe(*ended);
+  subscribe(room_at(1));  // its answer comes behind that one's
+  EXPECT_EQ(subscribers(room), 2U);
+  EXPECT_FALSE(seen_.answers.contains(*ended));
+  publish(room, "1");
+  until([&] { return seen_.lines[kept].size() == 1; });
 }
 
 TEST_F(PortTest, APatternGetsRoomsThatAreThereAndRoomsThatCome) {

@@ -100,6 +100,39 @@ TEST_F(HubAdmin, ARoomsSubscribersAreThoseOfAllShards) {
   EXPECT_EQ(page.rooms[0].at->offset, 1U);
 }
 
+// An application's port, behind the three shards.
+TEST_F(HubAdmin, SubscriptionsInProcessCountEachInTheRoomsThatTheyName) {
+  constexpr ConnectionId kPort{{3}, {}};
+  const std::string room = world_.room_at(1, "many");
+  EXPECT_TRUE(world_.connect(2).subscribe(room).ok());
+  for (int i = 0; i < 2; ++i) world_.send_from_port(1, SubscribeMail{room, {kPort, 0}, {}});
+  const std::string alone = world_.room_at(1, "alone");
+  world_.send_from_port(1, SubscribeMail{alone, {kPort, 0}, {}});
+  for (std::uint32_t i = 0; i < 3; ++i)
+    world_.send_from_port(i, WatchMail{"*", {kPort, 0}, WatchMail::Action::begin});
+  const auto subscribers = [&](const std::string& name) {
+    const auto page = told<RoomsPage>(RoomsAsk{name, {}, 10});
+    return page.rooms.size() == 1 ? std::optional(page.rooms[0].subscribers) : std::nullopt;
+  };
+  EXPECT_EQ(subscribers(room), 3U);
+  EXPECT_EQ(subscribers(alone), 1U);
+  EXPECT_EQ(told<Counts>(CountsAsk{}).subscriptions, 4U);
+
+  world_.send_from_port(1, LeaveMail{room, {3}});
+  EXPECT_EQ(subscribers(room), 2U) << "the other of the port is still there";
+  std::ignore = world_.take_port_mail();
+  EXPECT_TRUE(server_.publish(room, "1").ok());
+  world_.settle();
+  EXPECT_EQ(world_.take_port_mail().size(), 1U);
+
+  world_.send_from_port(1, LeaveMail{room, {3}});
+  world_.send_from_port(1, LeaveMail{alone, {3}});
+  EXPECT_EQ(subscribers(room), 1U);
+  EXPECT_EQ(told<Counts>(CountsAsk{}).subscriptions, 1U);
+  world_.advance(Millis(60'000));
+  EXPECT_EQ(subscribers(alone), std::nullopt);
+}
+
 TEST_F(HubAdmin, HistoryComesFromTheRoomsHome) {
   for (std::uint32_t shard = 0; shard < 3; ++shard) {
     const std::string room = world_.room_at(shard);
