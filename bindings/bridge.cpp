@@ -249,13 +249,12 @@ void Bridge::flush_soon() {
   report();
 }
 
-// At once where it is refused: a queue that is full is emptied by those who wake.
-Result<void> Bridge::asked(Result<void> sent) {
-  if (sent)
+// At once where it was refused: a queue that is full is emptied by those who wake.
+void Bridge::flush_when(bool queued) {
+  if (queued)
     flush_soon();
   else
     flush();
-  return sent;
 }
 
 void Bridge::answer(std::uint64_t number, CallResult result) {
@@ -286,18 +285,15 @@ Result<Asked> Bridge::publish(const Publication& ask, std::uint64_t tag) {
     if (!made.id) return {Errc::validation, "id: expected a UUID"};
   }
   auto sent = port_.publish(std::move(made), wall(), tag);
-  if (sent && *sent == Asked::queued)
-    flush_soon();
-  else
-    flush();
+  flush_when(sent && *sent == Asked::queued);
   return sent;
 }
 
 Result<std::uint64_t> Bridge::subscribe(std::string_view room, std::optional<Position> recover,
                                         py::object sink) {
   const auto id = port_.subscribe(room, std::move(recover));
+  flush_when(id.ok());
   if (!id) return id.error();
-  flush_soon();
   if (subscribers_.size() <= (*id).index) subscribers_.resize((*id).index + 1);
   Subscriber& made = subscribers_[(*id).index];
   // What lay there for the one before goes with it.
@@ -317,14 +313,17 @@ void Bridge::unsubscribe(std::uint64_t number) {
 
 Result<void> Bridge::administer(AdminAsk ask, std::uint64_t tag) {
   // Whichever shard is asked gathers what the others say.
-  return asked(
-      port_.ask(ShardIndex{0},
-                AdminMail{port_.reply_to(tag), std::make_shared<const AdminAsk>(std::move(ask))}));
+  auto sent = port_.ask(ShardIndex{0}, AdminMail{port_.reply_to(tag),
+                                                 std::make_shared<const AdminAsk>(std::move(ask))});
+  flush_when(sent.ok());
+  return sent;
 }
 
 Result<void> Bridge::list_viewers(std::string_view room, std::string_view after,
                                   std::uint32_t limit, std::uint64_t tag) {
-  return asked(port_.list_viewers(room, after, limit, tag));
+  auto sent = port_.list_viewers(room, after, limit, tag);
+  flush_when(sent.ok());
+  return sent;
 }
 
 }  // namespace ringcast::bindings

@@ -87,7 +87,7 @@ class Bridge final : public PortListener {
   void hand_over_all();
   void flush_soon();
   WallTime wall();
-  Result<void> asked(Result<void> sent);
+  void flush_when(bool queued);
   void report();
   template <class... Arguments>
   void call(const pybind11::object& function, const Arguments&... arguments);

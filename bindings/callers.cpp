@@ -15,8 +15,7 @@ namespace ringcast::bindings {
 namespace {
 
 CallCode code_of(std::string_view code) {
-  for (std::size_t i = 0; i < kErrcs; ++i)
-    if (const auto errc = static_cast<Errc>(i); error_code(errc).code == code) return errc;
+  if (const auto errc = errc_of(code)) return *errc;
   if (check_own_code(code)) return std::string(code);
   return Errc::internal;
 }

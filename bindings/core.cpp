@@ -136,6 +136,7 @@ void Core::end_log() {
 void Core::request_stop(bool restart) {
   if (!running()) return;
   behind(door_.ptr()).closes = true;
+  bridge_->flush();
   engine_->request_stop(restart ? Engine::Stop::restarts : Engine::Stop::goes_away);
 }
 

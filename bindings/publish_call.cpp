@@ -76,7 +76,6 @@ bool wrong_type(const char* name, const char* expected, PyObject* got) {
 
 bool read_text(const Given& given, At at, std::string_view& to) {
   PyObject* value = given[at];
-  if (value == nullptr) return true;
   const bool optional = at > kEvent;
   if (optional && value == Py_None) return true;
   if (!PyUnicode_Check(value))
@@ -101,11 +100,13 @@ std::optional<Publication> publication_of(const Given& given, PyObject* encode,
   Publication made;
   made.event = kEventDefault;
   made.data = {PyBytes_AS_STRING(data), static_cast<std::size_t>(PyBytes_GET_SIZE(data))};
-  const bool read = read_text(given, kRoom, made.room) && read_text(given, kEvent, made.event) &&
-                    read_text(given, kId, made.id) && read_text(given, kKey, made.key) &&
-                    read_text(given, kExcludeUser, made.exclude_user) &&
-                    read_text(given, kIdempotencyKey, made.idempotency_key);
-  if (!read) return std::nullopt;
+  const auto read = [&given](At at, std::string_view& to) {
+    return given[at] == nullptr || read_text(given, at, to);
+  };
+  const bool good = read(kRoom, made.room) && read(kEvent, made.event) && read(kId, made.id) &&
+                    read(kKey, made.key) && read(kExcludeUser, made.exclude_user) &&
+                    read(kIdempotencyKey, made.idempotency_key);
+  if (!good) return std::nullopt;
   return made;
 }
 

@@ -15,6 +15,13 @@ namespace {
 
 // Rooms whose route is known because a pattern includes them alone; beyond it they are found anew.
 constexpr std::size_t kPassingMax = 16'384;
+// What is copied twice, into the batch and into its event; a larger one is copied once, here.
+constexpr std::size_t kBatchedDataBytesMax = 4'096;
+
+bool goes_in_a_batch(const PublishAsk& ask) {
+  const auto* text = std::get_if<std::string_view>(&ask.data);
+  return text != nullptr && text->size() <= kBatchedDataBytesMax;
+}
 
 // Events that are on their way into the cache while those before them are handed over: what a shard
 // has made or numbered lies in another core's, and waiting for it there is most of what one costs.
@@ -45,6 +52,7 @@ void Port::connect(const std::vector<std::unique_ptr<Mailbox<ShardMail>>>& shard
   std::optional<SourceSender> to_source;
   if (source != nullptr) to_source = source->open(config_.engine.mailbox_max);
   shards_ = Senders(std::move(to), std::move(to_source));
+  published_.resize(shards_.size());
 }
 
 // ---- what comes --------------------------------------------------------------------------------
@@ -185,6 +193,42 @@ void Port::forget_passing() {
 
 // ---- what is asked -----------------------------------------------------------------------------
 
+std::uint64_t Port::room_at(ShardIndex shard) const {
+  const std::uint64_t free = shards_.room_at(shard);
+  const auto& open = published_[shard.value].open;
+  const std::uint64_t promised = open ? open->size() : 0;
+  return free > promised ? free - promised : 0;
+}
+
+// Behind what was published before it.
+void Port::send(ShardIndex shard, ShardMail&& mail) {
+  send_batch(shard);
+  shards_.send(shard, std::move(mail));
+}
+
+void Port::send_batch(ShardIndex shard) {
+  Published& to = published_[shard.value];
+  if (!to.open) return;
+  to.sizes.ended(*to.open);
+  shards_.send(shard, PublishBatchMail{std::move(to.open), {self_, {}}});
+}
+
+void Port::add(ShardIndex home, const BatchedPublish& ask) {
+  Published& to = published_[home.value];
+  if (to.open && to.open->add(ask)) return;
+  send_batch(home);
+  to.open = to.sizes.next(ask.text_bytes());
+  any_open_ = true;
+  const bool added = to.open->add(ask);
+  ensure(added, "a publish that fits into no batch");
+}
+
+void Port::flush() {
+  if (std::exchange(any_open_, false))
+    for (std::uint32_t shard = 0; shard < shards(); ++shard) send_batch({shard});
+  shards_.wake_touched();
+}
+
 Result<SubscriptionId> Port::subscribe(std::string_view room, std::optional<Position> recover) {
   const bool pattern = is_pattern(room);
   if (auto good = pattern ? check_pattern(room, "room") : check_room(room); !good)
@@ -216,14 +260,14 @@ Result<void> Port::ask_for(SubscriptionId id, std::optional<Position> recover) {
   const ReplyTo answer_to{{self_, id}, 0};
   if (!subscription.pattern) {
     const ShardIndex home = home_shard(subscription.room, shards());
-    if (shards_.room_at(home) == 0) return busy;
-    shards_.send(home, SubscribeMail{subscription.room, answer_to, std::move(recover)});
+    if (room_at(home) == 0) return busy;
+    send(home, SubscribeMail{subscription.room, answer_to, std::move(recover)});
     return {};
   }
   for (std::uint32_t shard = 0; shard < shards(); ++shard)
-    if (shards_.room_at({shard}) == 0) return busy;
+    if (room_at({shard}) == 0) return busy;
   for (std::uint32_t shard = 0; shard < shards(); ++shard)
-    shards_.send({shard}, WatchMail{subscription.room, answer_to, WatchMail::Action::begin});
+    send({shard}, WatchMail{subscription.room, answer_to, WatchMail::Action::begin});
   return {};
 }
 
@@ -251,7 +295,7 @@ void Port::leave_pattern(const Subscription& gone) {
   if (--watched->second != 0) return;
   watched_.erase(watched);
   for (std::uint32_t shard = 0; shard < shards(); ++shard)
-    shards_.send({shard}, WatchMail{gone.room, reply_to(0), WatchMail::Action::end});
+    send({shard}, WatchMail{gone.room, reply_to(0), WatchMail::Action::end});
 }
 
 void Port::leave_room(SubscriptionId id, const Subscription& gone) {
@@ -274,24 +318,37 @@ Result<void> Port::reserve_answer() {
   return {};
 }
 
-Result<Asked> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
-  if (auto good = check_room(ask.room); !good) return good.error();
-  if (auto good = check_event_type(ask.type, "event"); !good) return good.error();
+Result<void> Port::know_names(const PublishAsk& ask) {
+  if (ask.room == known_.room && ask.type == known_.type) return {};
+  if (auto good = check_room(ask.room); !good) return good;
+  if (auto good = check_event_type(ask.type, "event"); !good) return good;
   const bool stored = namespace_for(config_, ask.room).history == HistoryKind::store;
-  const ShardIndex home = home_shard(ask.room, shards());
   if (stored && !shards_.has_source())
     return {Errc::unavailable,
             fmt::format("room: the namespace of '{}' is kept in a store, and this engine has none "
                         "(store.url)",
                         ask.room)};
-  if ((stored ? shards_.room_at_source() : shards_.room_at(home)) == 0) return Asked::full;
+  known_.room = ask.room;
+  known_.type = ask.type;
+  known_.home = home_shard(ask.room, shards());
+  known_.stored = stored;
+  return {};
+}
+
+Result<Asked> Port::publish(PublishAsk ask, WallTime time, std::uint64_t tag) {
+  if (auto good = know_names(ask); !good) return good.error();
+  if (auto good = check_keys(ask); !good) return good.error();
+  const ShardIndex home = known_.home;
+  if ((known_.stored ? shards_.room_at_source() : room_at(home)) == 0) return Asked::full;
   if (tag != ReplyTo::kErrorsOnly && !reserve_answer()) return Asked::full;
-  if (!stored) {
-    shards_.send(home, publish_mail(std::move(ask), time, {}, reply_to(tag)));
-    return Asked::queued;
+  if (known_.stored) {
+    const bool sent = shards_.try_send_source(append_mail(std::move(ask), {}, reply_to(tag)));
+    ensure(sent, "a place that was there a moment ago is gone");
+  } else if (goes_in_a_batch(ask)) {
+    add(home, batched(ask, time, tag));
+  } else {
+    send(home, publish_mail(std::move(ask), time, {}, reply_to(tag)));
   }
-  const bool sent = shards_.try_send_source(append_mail(std::move(ask), {}, reply_to(tag)));
-  ensure(sent, "a place that was there a moment ago is gone");
   return Asked::queued;
 }
 
@@ -307,9 +364,9 @@ Result<void> Port::list_viewers(std::string_view room, std::string_view after, s
 }
 
 Result<void> Port::ask(ShardIndex shard, ShardMail question) {
-  if (shards_.room_at(shard) == 0) return {Errc::unavailable, "a shard is busy, try again"};
+  if (room_at(shard) == 0) return {Errc::unavailable, "a shard is busy, try again"};
   if (auto reserved = reserve_answer(); !reserved) return reserved;
-  shards_.send(shard, std::move(question));
+  send(shard, std::move(question));
   return {};
 }
 

@@ -81,17 +81,18 @@ class Port final {
                                                  std::optional<Position> recover);
   void unsubscribe(SubscriptionId id);
   // Names are checked here, `ask.data` was validated (check_json()). What is queued is answered
-  // under `tag`, which is the caller's. An error is one that trying again does not mend.
+  // under `tag`, which is the caller's. An error is one that trying again does not mend. What is
+  // published in several calls goes to a shard as one mail, at flush() or before other mail.
   [[nodiscard]] Result<Asked> publish(PublishAsk ask, WallTime time, std::uint64_t tag);
   [[nodiscard]] Result<void> list_viewers(std::string_view room, std::string_view after,
                                           std::uint32_t limit, std::uint64_t tag);
   // Mail that has a place of its own (an answer to a call), to any shard.
-  void answer(ShardIndex shard, ShardMail mail) { shards_.send(shard, std::move(mail)); }
+  void answer(ShardIndex shard, ShardMail mail) { send(shard, std::move(mail)); }
   // A question to one shard, with reply_to(tag) in it. Its answer comes by PortListener::mail(),
   // and whoever takes it there says answered().
   [[nodiscard]] Result<void> ask(ShardIndex shard, ShardMail question);
   void answered() { --questions_; }
-  void flush() { shards_.wake_touched(); }
+  void flush();
 
   // How shards answer it: under this address.
   [[nodiscard]] ReplyTo reply_to(std::uint64_t tag) const { return {{self_, {}}, tag}; }
@@ -112,6 +113,25 @@ class Port final {
     std::uint32_t named = 0;         // subscriptions of this room; 0: some pattern includes it
   };
 
+  // What is published in rooms of one shard since the last flush.
+  struct Published {
+    std::unique_ptr<PublishBatch> open;  // never empty
+    BatchSizes sizes;
+  };
+  // The names of the publish before, which were good: most come again.
+  struct Known {
+    std::string room;
+    std::string type;
+    ShardIndex home;
+    bool stored = false;
+  };
+
+  void send(ShardIndex shard, ShardMail&& mail);
+  void send_batch(ShardIndex shard);
+  void add(ShardIndex home, const BatchedPublish& ask);
+  [[nodiscard]] Result<void> know_names(const PublishAsk& ask);
+  // Places that nothing takes yet.
+  [[nodiscard]] std::uint64_t room_at(ShardIndex shard) const;
   void handle(ShardMail&& mail, PortListener& listener);
   void deliver_ahead(PortListener& listener);
   void deliver(EventRef&& event, PortListener& listener);
@@ -135,6 +155,9 @@ class Port final {
   bool parked_ = false;  // since the last look; only then has anybody written to the descriptor
   Senders shards_;
   std::vector<EventRef> ahead_;  // taken from the mailbox in this drain; before what comes next
+  std::vector<Published> published_;  // by shard
+  bool any_open_ = false;             // of published_
+  Known known_;
 
   std::vector<Subscription> slots_;
   std::vector<std::uint32_t> free_;

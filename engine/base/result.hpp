@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,6 +57,13 @@ struct ErrorCode {
       return {"INTERNAL_ERROR", 500};
   }
   return {"INTERNAL_ERROR", 500};
+}
+
+// The one that clients see as `code`; none: it is not the engine's.
+[[nodiscard]] constexpr std::optional<Errc> errc_of(std::string_view code) {
+  for (std::size_t i = 0; i < kErrcs; ++i)
+    if (const auto errc = static_cast<Errc>(i); error_code(errc).code == code) return errc;
+  return std::nullopt;
 }
 
 struct Error {

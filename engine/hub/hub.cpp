@@ -32,6 +32,13 @@ bool Hub::handle(ShardMail&& mail, Instant now) {
       return hub.home_.publish_stored(m, now) == Home::Published::done;
     }
     bool operator()(PublishMail& m) { return hub.home_.publish(m, now), true; }
+    bool operator()(PublishBatchMail& m) {
+      m.batch->for_each([&](const BatchedPublish& one) {
+        PublishMail each = publish_mail(unbatched(one), one.time, {}, {m.from, one.tag});
+        hub.home_.publish(each, now);
+      });
+      return true;
+    }
     bool operator()(SubscribeMail& m) { return hub.home_.subscribe(std::move(m), now), true; }
     bool operator()(WatchMail& m) { return hub.home_.watch(std::move(m)), true; }
     bool operator()(LeaveMail& m) { return hub.home_.leave(m, now), true; }

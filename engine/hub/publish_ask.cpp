@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "message/json.hpp"
+#include "message/names.hpp"
 
 namespace ringcast {
 
@@ -16,6 +17,29 @@ Payload payload_of(PublishData&& data) {
 }
 
 }  // namespace
+
+Result<void> check_keys(const PublishAsk& ask) {
+  if (ask.key.empty() && ask.idempotency_key.empty() && ask.exclude_user.empty()) return {};
+  if (auto good = check_key(ask.key, "key"); !good) return good;
+  if (auto good = check_key(ask.idempotency_key, "idempotencyKey"); !good) return good;
+  return ask.exclude_user.empty() ? Result<void>{} : check_part(ask.exclude_user, "excludeUser");
+}
+
+BatchedPublish batched(const PublishAsk& ask, WallTime time, std::uint64_t tag) {
+  return {ask.room,
+          ask.type,
+          *std::get_if<std::string_view>(&ask.data),
+          ask.key,
+          ask.idempotency_key,
+          ask.exclude_user,
+          ask.id,
+          time,
+          tag};
+}
+
+PublishAsk unbatched(const BatchedPublish& ask) {
+  return {ask.room, ask.type, ask.data, ask.key, ask.idempotency_key, ask.exclude_user, ask.id};
+}
 
 AppendMail append_mail(PublishAsk&& ask, std::string_view user, const ReplyTo& reply_to) {
   return {PlainRow{ask.id ? *ask.id : Uuid::random(),

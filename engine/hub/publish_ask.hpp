@@ -5,6 +5,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/result.hpp"
 #include "message/mail.hpp"
 
 namespace ringcast {
@@ -23,6 +24,13 @@ struct PublishAsk {
   std::string_view exclude_user;
   std::optional<Uuid> id;  // none: made here
 };
+
+// Whether its keys and excluded user are what those may be: the error names the field.
+[[nodiscard]] Result<void> check_keys(const PublishAsk& ask);
+
+// As it goes into a batch and comes out of it. `data` is a text.
+[[nodiscard]] BatchedPublish batched(const PublishAsk& ask, WallTime time, std::uint64_t tag);
+[[nodiscard]] PublishAsk unbatched(const BatchedPublish& ask);
 
 // What it becomes: for the source, where the room's namespace is `store`, else for the room's home.
 // `user` is who publishes, empty for the server API and for ports; `time` is when it happens for

@@ -8,8 +8,10 @@
 #include <variant>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "base/result.hpp"
 #include "message/event.hpp"
+#include "message/reply_to.hpp"
 
 namespace ringcast {
 
@@ -70,5 +72,30 @@ struct Counts {
 
 // In the order of AdminAsk.
 using AdminAnswer = std::variant<HistoryPage, RoomsPage, Kicked, Counts>;
+
+// ---- how they travel ----
+
+// To any shard: it asks all whom it concerns and answers once, with an AdminAnswerMail.
+struct AdminMail {
+  ReplyTo reply_to;
+  std::shared_ptr<const AdminAsk> ask;
+};
+
+// From the shard that gathers the answer, to each that has a part of it.
+struct AdminPartMail {
+  ShardIndex gatherer;
+  std::uint64_t gathering = 0;
+  std::shared_ptr<const AdminAsk> ask;
+};
+struct AdminPartAnswerMail {
+  std::uint64_t gathering = 0;
+  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
+};
+
+// To an AdminMail.
+struct AdminAnswerMail {
+  ReplyTo reply_to;
+  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
+};
 
 }  // namespace ringcast

@@ -16,6 +16,7 @@
 #include "message/event.hpp"
 #include "message/gap_reason.hpp"
 #include "message/outbox_row.hpp"
+#include "message/publish_batch.hpp"
 #include "message/reply_to.hpp"
 
 namespace ringcast {
@@ -34,6 +35,12 @@ struct PublishMail {
   std::string user;  // of the publisher, for idempotency_key
   std::string idempotency_key;
   bool id_given = false;
+};
+
+// From a port: many at once, all in rooms of the shard that gets it.
+struct PublishBatchMail {
+  std::unique_ptr<const PublishBatch> batch;
+  ConnectionId from;
 };
 
 struct SubscribeMail {
@@ -176,44 +183,24 @@ struct ReadNowAnswerMail {
   Result<ReadNow> outcome = Error{};
 };
 
-// ---- asks of the server API and of ports, see message/admin.hpp
-// ---------------------------------
-
-// To any shard: it asks all whom it concerns and answers once, with an AdminAnswerMail.
-struct AdminMail {
-  ReplyTo reply_to;
-  std::shared_ptr<const AdminAsk> ask;
-};
-
-// From the shard that gathers the answer, to each that has a part of it.
-struct AdminPartMail {
-  ShardIndex gatherer;
-  std::uint64_t gathering = 0;
-  std::shared_ptr<const AdminAsk> ask;
-};
-struct AdminPartAnswerMail {
-  std::uint64_t gathering = 0;
-  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
-};
-
-// To an AdminMail.
-struct AdminAnswerMail {
-  ReplyTo reply_to;
-  Result<std::unique_ptr<AdminAnswer>> outcome = Error{};
-};
-
 // Close every connection with this reason, then end.
 struct StopMail {
   bool restart = false;  // 1012 instead of 1001
 };
 
 using ShardMail =
-    std::variant<std::monostate, StoredMail, PublishMail, SubscribeMail, WatchMail, LeaveMail,
-                 PresenceMail, StoreStateMail, StorePositionMail, RecordedMail, DeliverMail,
-                 SubscribedMail, EpochMail, GapMail, PresenceUpdateMail, HomePositionMail,
-                 PlacesMail, PresenceListMail, PublishedMail, ReadNowAnswerMail, AdminMail,
-                 AdminPartMail, AdminPartAnswerMail, AdminAnswerMail, CallMail, CallAnswerMail,
-                 HookMail, HookAnswerMail, StopMail>;
+    std::variant<std::monostate, StoredMail, PublishMail, PublishBatchMail, SubscribeMail,
+                 WatchMail, LeaveMail, PresenceMail, StoreStateMail, StorePositionMail,
+                 RecordedMail, DeliverMail, SubscribedMail, EpochMail, GapMail, PresenceUpdateMail,
+                 HomePositionMail, PlacesMail, PresenceListMail, PublishedMail, ReadNowAnswerMail,
+                 AdminMail, AdminPartMail, AdminPartAnswerMail, AdminAnswerMail, CallMail,
+                 CallAnswerMail, HookMail, HookAnswerMail, StopMail>;
+
+// Each of a batch takes a place of its own in a mailbox.
+[[nodiscard]] inline std::uint64_t places_of(const ShardMail& mail) {
+  const auto* many = std::get_if<PublishBatchMail>(&mail);
+  return many == nullptr ? 1 : many->batch->size();
+}
 
 // ---- to the source
 // --------------------------------------------------------------------------------

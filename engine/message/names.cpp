@@ -98,9 +98,7 @@ Result<void> check_own_code(std::string_view code, std::string_view field) {
     return invalid(field, fmt::format("has {} characters, expected 1 to 64", code.size()));
   if (code[0] < 'A' || code[0] > 'Z' || !std::all_of(code.begin(), code.end(), legal))
     return invalid(field, "expected A-Z, then A-Z 0-9 _");
-  for (std::size_t i = 0; i < kErrcs; ++i)
-    if (error_code(static_cast<Errc>(i)).code == code)
-      return invalid(field, fmt::format("{} is the engine's, expected Errc", code));
+  if (errc_of(code)) return invalid(field, fmt::format("{} is the engine's, expected Errc", code));
   return {};
 }
 
@@ -108,6 +106,11 @@ Result<void> check_call_event(std::string_view event, std::string_view field) {
   if (event.empty() || event.size() > kEventTypeBytesMax)
     return invalid(field, fmt::format("has {} octets, expected 1 to 128", event.size()));
   return check_characters(event, field);
+}
+
+Result<void> check_key(std::string_view key, std::string_view field) {
+  if (key.size() <= kKeyBytesMax) return {};
+  return invalid(field, fmt::format("has {} octets, at most 255", key.size()));
 }
 
 Result<void> check_event_type(std::string_view type, std::string_view field) {

@@ -14,6 +14,7 @@ inline constexpr std::size_t kRoomBytesMax = 255;
 inline constexpr std::size_t kPartBytesMax = 120;
 inline constexpr std::size_t kEventTypeBytesMax = 128;
 inline constexpr std::size_t kOwnCodeBytesMax = 64;
+inline constexpr std::size_t kKeyBytesMax = 255;  // a conflation key, an idempotency key
 
 // 1-255 octets of UTF-8 without control characters, `*`, leading or trailing colon.
 // The error names `field`.
@@ -28,6 +29,9 @@ Result<void> check_event_type(std::string_view type, std::string_view field = "t
 // The same alphabet for what a client calls by name: nothing is reserved, because only the handler
 // sees it.
 Result<void> check_call_event(std::string_view event, std::string_view field = "event");
+
+// Any text of at most 255 octets; it may be empty.
+Result<void> check_key(std::string_view key, std::string_view field);
 
 // A code of an application's own for a call that failed: [A-Z][A-Z0-9_]{0,63}, none of the
 // engine's.

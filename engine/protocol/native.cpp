@@ -47,8 +47,8 @@ NativeRequest read_publish(JsonFields& fields) {
   } else {
     publish.data = own_payload(data->json);  // it was checked with the whole message
   }
-  publish.key = fields.text("key", kRequestKeyBytesMax, Need::optional);
-  publish.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
+  publish.key = fields.text("key", kKeyBytesMax, Need::optional);
+  publish.idempotency_key = fields.text("idempotencyKey", kKeyBytesMax, Need::optional);
   publish.exclude_user = fields.user("excludeUser", Need::optional);
   publish.event_id = fields.uuid("eventId");
   return publish;
@@ -59,7 +59,7 @@ NativeRequest read_call(JsonFields& fields) {
   call.event = fields.call_event("event");
   const JsonField* data = fields.find("data");
   call.data = own_payload(data == nullptr ? "null" : data->json);
-  call.idempotency_key = fields.text("idempotencyKey", kRequestKeyBytesMax, Need::optional);
+  call.idempotency_key = fields.text("idempotencyKey", kKeyBytesMax, Need::optional);
   return call;
 }
 

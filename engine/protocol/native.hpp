@@ -14,7 +14,6 @@
 namespace ringcast::protocol {
 
 inline constexpr std::size_t kRequestIdBytesMax = 128;    // of a string `id`, decoded
-inline constexpr std::size_t kRequestKeyBytesMax = 255;   // key, idempotencyKey
 inline constexpr std::size_t kRequestEpochBytesMax = 64;  // visible ASCII without '.' and ','
 inline constexpr std::size_t kRequestUserBytesMax = 255;  // `after` of a presence list
 inline constexpr std::size_t kRequestTokenBytesMax = 16'384;

@@ -16,7 +16,6 @@ namespace {
 
 using Need = JsonFields::Need;
 
-constexpr std::size_t kKeyBytesMax = 255;
 constexpr std::uint32_t kPageDefault = 100;
 constexpr std::size_t kColumnBytesMax = 4'096;  // the source judges; this only bounds a mail
 

@@ -21,6 +21,12 @@ template <class T>
 concept Crosses = std::is_nothrow_move_constructible_v<T> && std::is_default_constructible_v<T> &&
                   crosses_threads<T>;
 
+// How many places an item takes while it waits; overloaded beside a type whose items take several.
+template <class T>
+[[nodiscard]] constexpr std::uint64_t places_of(const T&) {
+  return 1;
+}
+
 // Many Senders, one Receiver. Order holds per Sender (moodycamel orders per producer token),
 // between Senders there is none. Each Sender owns `credits` places: it knows without asking whether
 // a send will succeed, and the sum over Senders bounds the mailbox.
@@ -79,10 +85,10 @@ class Mailbox final {
       return lane_->taken.load(std::memory_order_acquire) == lane_->sent;
     }
 
-    // Queues it; false, and `item` is untouched, when no place is free. Wakes nobody: wake() does,
-    // once per bulk.
+    // Queues it; false, and `item` is untouched, when it finds no places. Wakes nobody: wake()
+    // does, once per bulk.
     [[nodiscard]] bool try_send(T&& item) {
-      if (credits() == 0) return false;
+      if (credits() < places_of(item)) return false;
       send_reserved(std::move(item));
       return true;
     }
@@ -90,9 +96,9 @@ class Mailbox final {
     // For what must never be refused because its number is bounded elsewhere: answers, whose place
     // was reserved with the question (docs/architecture.md, "Room before offset").
     void send_reserved(T&& item) {
+      lane_->sent += places_of(item);
       const bool queued = mailbox_->queue_.enqueue(lane_->token, std::move(item));
       ensure(queued, "mailbox: no memory for a message");
-      ++lane_->sent;
     }
 
     void wake() { mailbox_->wakeup_->wake(); }
@@ -117,9 +123,10 @@ class Mailbox final {
     Receiver() = default;
     explicit Receiver(Mailbox& mailbox) : mailbox_(&mailbox) {}
 
-    // Hands up to `max` items to handle(T&&) -> bool, lane by lane. When handle() returns false the
-    // item must not have been moved from: it is kept, its lane stands still until the next drain
-    // offers it again, and the other lanes go on. Returns the number handled.
+    // Hands items of about `max` places to handle(T&&) -> bool, lane by lane. When handle() returns
+    // false the item must not have been moved from: it is kept, its lane stands still until the
+    // next drain offers it again, and the other lanes go on. Returns the places of what was
+    // handled.
     template <class Handle>
     std::size_t drain(std::size_t max, Handle&& handle) {
       std::size_t done = 0;
@@ -150,30 +157,33 @@ class Mailbox final {
     std::size_t drain_lane(Lane& lane, Refused& refused, std::size_t max, Handle& handle) {
       std::size_t done = 0;
       if (refused.waiting) {
+        const std::uint64_t places = places_of(refused.item);
         if (!handle(std::move(refused.item))) return 0;
         refused.waiting = false;
         refused.item = T{};
         --refused_count_;
-        took(lane);
-        ++done;
+        took(lane, places);
+        done += places;
       }
       T item;
       while (done < max && mailbox_->queue_.try_dequeue_from_producer(lane.token, item)) {
+        const std::uint64_t places = places_of(item);
         if (!handle(std::move(item))) {
           refused.item = std::move(item);
           refused.waiting = true;
           ++refused_count_;
           return done;
         }
-        took(lane);
-        ++done;
+        took(lane, places);
+        done += places;
       }
       return done;
     }
 
     // A credit goes back only once the item was handled: a refused one still holds its place.
-    static void took(Lane& lane) {
-      lane.taken.store(lane.taken.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    static void took(Lane& lane, std::uint64_t places) {
+      lane.taken.store(lane.taken.load(std::memory_order_relaxed) + places,
+                       std::memory_order_release);
     }
 
     Mailbox* mailbox_ = nullptr;

@@ -62,7 +62,9 @@ TEST(ErrorCode, IsOneForEachErrorWithAnHttpStatus) {
     EXPECT_EQ(code.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), std::string_view::npos);
     EXPECT_GE(status, 400);
     EXPECT_LT(status, 600);
+    EXPECT_EQ(errc_of(code), static_cast<Errc>(i));
   }
+  EXPECT_EQ(errc_of("SEAT_TAKEN"), std::nullopt);
   EXPECT_EQ(codes.size(), 9U);
 }
 

@@ -91,7 +91,7 @@ class PortTest : public ::testing::Test {
     PublishAsk ask;
     ask.room = room;
     ask.type = "t";
-    ask.data = *check_payload(data, JsonShape::any, "data");
+    ask.data = data;
     return port_->publish(std::move(ask), WallTime{}, tag);
   }
   SubscriptionId subscribe(std::string_view room, std::optional<Position> recover = {}) {
@@ -149,6 +149,43 @@ TEST_F(PortTest, APublishIsAnsweredWithIdAndPositionAndReachesTheSubscriber) {
     EXPECT_EQ(first.value().offset, 1U);
     EXPECT_EQ(first.value().epoch, seen_.answers[id].at.epoch);
   }
+}
+
+// Small texts go in batches, what is shared or large by itself.
+TEST_F(PortTest, WhatIsPublishedInOneGoKeepsItsOrderHoweverItTravels) {
+  const std::string room = room_at(1);
+  const SubscriptionId before = subscribe(room);
+  const std::string large = '"' + std::string(64 * 1024, 'x') + '"';
+  Lines expected;
+  for (int i = 0; i < 50; ++i) {
+    const std::string small = std::to_string(i);
+    for (const std::string& data : {small, i % 10 == 0 ? large : small}) {
+      ASSERT_EQ(*try_publish(room, data, ReplyTo::kErrorsOnly), Asked::queued);
+      expected.push_back(room + ' ' + data);
+    }
+    if (i % 7 != 0) continue;
+    PublishAsk shared;
+    shared.room = room;
+    shared.type = "t";
+    shared.data = *check_payload(R"("shared")", JsonShape::any, "data");
+    while (*port_->publish(shared, WallTime{}, ReplyTo::kErrorsOnly) == Asked::full) port_->flush();
+    expected.push_back(room + R"( "shared")");
+    port_->flush();
+    until([&] { return seen_.lines[before].size() == expected.size(); });
+  }
+  port_->flush();
+  until([&] { return seen_.lines[before].size() == expected.size(); });
+  EXPECT_EQ(seen_.lines[before], expected);
+}
+
+TEST_F(PortTest, ASubscriptionBeginsBehindWhatWasPublishedBeforeIt) {
+  ASSERT_EQ(*try_publish("chat:1", "1"), Asked::queued);
+  const SubscriptionId id = subscribe("chat:1");
+  ASSERT_EQ(*try_publish("chat:1", "2"), Asked::queued);
+  port_->unsubscribe(id);
+  const SubscriptionId again = subscribe("chat:1");
+  EXPECT_EQ(seen_.answers[id].at.offset, 1U);
+  EXPECT_EQ(seen_.answers[again].at.offset, 2U);
 }
 
 TEST_F(PortTest, TwoSubscriptionsOfARoomBeginEachAtItsOwnPoint) {

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "message/names.hpp"
+
 namespace ringcast {
 namespace {
 
@@ -22,6 +24,26 @@ struct Case {
 };
 constexpr Case kTexts[] = {
     {"{}", "{}"}, {" \t[1, 2]\t ", "[1, 2]"}, {"{\n  \"a\": \"x y\"\r\n}\n", R"({"a":"x y"})"}};
+
+PublishAsk named(std::string_view key, std::string_view idempotency_key, std::string_view user) {
+  PublishAsk ask = ask_of(std::string_view("1"));
+  ask.key = key;
+  ask.idempotency_key = idempotency_key;
+  ask.exclude_user = user;
+  return ask;
+}
+
+TEST(PublishAsk, KeysAreTakenUpToTheirLimitAndRefusedBeyondItByTheirField) {
+  const std::string key(kKeyBytesMax, 'k');
+  const std::string user(kPartBytesMax, 'u');
+  EXPECT_TRUE(check_keys(named("", "", "")).ok());
+  EXPECT_TRUE(check_keys(named(key, key, user)).ok());
+  const auto refusal = [](const PublishAsk& ask) { return check_keys(ask).error().detail; };
+  EXPECT_EQ(refusal(named(key + "k", "", "")), "key: has 256 octets, at most 255");
+  EXPECT_EQ(refusal(named("", key + "k", "")), "idempotencyKey: has 256 octets, at most 255");
+  EXPECT_TRUE(refusal(named("", "", user + "u")).starts_with("excludeUser: "));
+  EXPECT_TRUE(refusal(named("", "", "a user")).starts_with("excludeUser: "));
+}
 
 TEST(PublishMail, CopiesATextAsItsEventCarriesIt) {
   for (const auto& [text, kept] : kTexts) {

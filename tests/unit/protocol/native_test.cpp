@@ -134,9 +134,9 @@ TEST(NativeMessage, BoundsTheNameAndTheKeyOfACall) {
     return fmt::format(R"({{"type":"call","event":"{}","idempotencyKey":"{}"}})",
                        std::string(event, 'e'), std::string(key, 'k'));
   };
-  EXPECT_EQ(refusal(call(128, kRequestKeyBytesMax)), "taken");
+  EXPECT_EQ(refusal(call(128, kKeyBytesMax)), "taken");
   EXPECT_THAT(refusal(call(129, 1)), HasSubstr("event: has 129 octets"));
-  EXPECT_THAT(refusal(call(1, kRequestKeyBytesMax + 1)), HasSubstr("idempotencyKey: has 256"));
+  EXPECT_THAT(refusal(call(1, kKeyBytesMax + 1)), HasSubstr("idempotencyKey: has 256"));
 }
 
 TEST(NativeMessage, RepeatsAnIdAsItWasWritten) {
@@ -286,9 +286,9 @@ TEST(NativeMessage, LimitsItsTexts) {
   constexpr Case kCases[] = {
       {R"({{"type":"subscribe","room":"{}"}})", 255},
       {R"({{"type":"publish","room":"r","data":0,"event":"{}"}})", 128},
-      {R"({{"type":"publish","room":"r","data":0,"event":"t","key":"{}"}})", kRequestKeyBytesMax},
+      {R"({{"type":"publish","room":"r","data":0,"event":"t","key":"{}"}})", kKeyBytesMax},
       {R"({{"type":"publish","room":"r","data":0,"event":"t","idempotencyKey":"{}"}})",
-       kRequestKeyBytesMax},
+       kKeyBytesMax},
       {R"({{"type":"subscribe","room":"r","recover":{{"offset":1,"epoch":"{}"}}}})",
        kRequestEpochBytesMax},
       {R"({{"type":"presence","room":"r","action":"list","after":"{}"}})", kRequestUserBytesMax},

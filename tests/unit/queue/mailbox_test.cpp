@@ -20,6 +20,15 @@ struct Parcel {
 template <>
 inline constexpr bool crosses_threads<Parcel> = true;
 
+// What takes as many places as it says.
+struct Crate {
+  std::uint64_t places = 1;
+};
+std::uint64_t places_of(const Crate& crate) { return crate.places; }
+
+template <>
+inline constexpr bool crosses_threads<Crate> = true;
+
 namespace {
 
 using Box = Mailbox<Parcel>;
@@ -119,6 +128,26 @@ TEST_F(MailboxTest, AReservedSendGoesBeyondTheCreditsAndIsPaidBackInFull) {
   EXPECT_EQ(sender.credits(), 1U);
   EXPECT_EQ(take().size(), 1U);
   EXPECT_EQ(sender.credits(), 2U);
+}
+
+TEST(MailboxOfCrates, AnItemTakesTheirPlacesUntilItIsHandled) {
+  Wakeup wakeup;
+  Mailbox<Crate> box(wakeup);
+  Mailbox<Crate>::Receiver receiver(box);
+  Mailbox<Crate>::Sender sender = box.open(10);
+  ASSERT_TRUE(sender.try_send({7}));
+  EXPECT_EQ(sender.credits(), 3U);
+  EXPECT_FALSE(sender.try_send({4}));
+  ASSERT_TRUE(sender.try_send({3}));
+  EXPECT_EQ(sender.credits(), 0U);
+
+  EXPECT_EQ(receiver.drain(1, [](Crate&&) { return false; }), 0U);
+  EXPECT_EQ(sender.credits(), 0U) << "the refused one still holds its places";
+  EXPECT_EQ(receiver.drain(1, [](Crate&&) { return true; }), 7U);
+  EXPECT_EQ(sender.credits(), 7U);
+  EXPECT_EQ(receiver.drain(100, [](Crate&&) { return true; }), 3U);
+  EXPECT_EQ(sender.credits(), 10U);
+  EXPECT_TRUE(sender.all_taken());
 }
 
 TEST_F(MailboxTest, DrainStopsAtItsMaximum) {
