@@ -96,8 +96,7 @@ struct RecordedMail {
   Result<bool> recorded = false;
 };
 
-// ---- from a home shard to a delivering shard, all through one Sender
-// ------------------------------
+// ---- from a home shard to a delivering shard, all through one Sender ----------------------------
 
 struct DeliverMail {
   EventRef event;
@@ -161,8 +160,7 @@ struct PresenceListMail {
   std::string next;  // empty: no more
 };
 
-// ---- answers to a connection
-// ----------------------------------------------------------------------
+// ---- answers to a connection --------------------------------------------------------------------
 
 // To a PublishMail or an AppendMail.
 struct PublishedMail {
@@ -202,8 +200,7 @@ using ShardMail =
   return many == nullptr ? 1 : many->batch->size();
 }
 
-// ---- to the source
-// --------------------------------------------------------------------------------
+// ---- to the source ------------------------------------------------------------------------------
 
 struct AppendMail {
   PlainRow row;

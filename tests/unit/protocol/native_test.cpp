@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "message/json.hpp"
+#include "message/names.hpp"
 #include "protocol/json_fields.hpp"
 
 namespace ringcast::protocol {
