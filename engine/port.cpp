@@ -134,7 +134,7 @@ void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
   if (subscription == nullptr) {
     // It ended before home had accepted it.
     if (mail.error || is_pattern(mail.room)) return;
-    shards_.send(home_shard(mail.room, shards()), LeaveMail{mail.room, self_});
+    send(home_shard(mail.room, shards()), LeaveMail{mail.room, self_});
     return shards_.wake_touched();
   }
   if (mail.error) {
@@ -302,8 +302,7 @@ void Port::leave_room(SubscriptionId id, const Subscription& gone) {
   const auto known = routes_.find(gone.room);
   Route& to = known->second;
   std::erase(to.to, id);
-  if (gone.answers_due == 0)
-    shards_.send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
+  if (gone.answers_due == 0) send(home_shard(gone.room, shards()), LeaveMail{gone.room, self_});
   if (--to.named != 0) return;
   routed_ = nullptr;
   if (to.to.empty()) routes_.erase(known);
