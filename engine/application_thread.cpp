@@ -62,7 +62,7 @@ bool ApplicationThread::wait_for(const std::optional<Answer>& answer) {
   port_.flush();
   const Instant deadline = clock_.now() + Millis(config_.answer_ms);
   while (!answer && !stopping_) {
-    if (port_.drain(kMailAtOnce, *this) || answer) continue;
+    if (port_.drain(kMailAtOnce, *this) || answer || stopping_) continue;
     const Nanos left = deadline - clock_.now();
     if (left <= Nanos::zero()) break;
     std::ignore = wait_for_mail(std::chrono::ceil<Millis>(left));
