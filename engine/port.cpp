@@ -98,9 +98,12 @@ void Port::handle(ShardMail&& mail, PortListener& listener) {
   } else if (auto* joined = std::get_if<SubscribedMail>(&mail)) {
     subscribed(std::move(*joined), listener);
   } else if (auto* gap = std::get_if<GapMail>(&mail)) {
-    for_each_in(gap->room, [&](SubscriptionId id) { listener.gap(id, *gap); });
+    for_each_in(gap->room, [&](SubscriptionId id) { tell(id, *gap, listener); });
   } else if (auto* epoch = std::get_if<EpochMail>(&mail)) {
-    for_each_in(epoch->room, [&](SubscriptionId id) { listener.epoch_changed(id, *epoch); });
+    for_each_in(epoch->room, [&](SubscriptionId id) {
+      slots_[id.index].seen = 0;
+      listener.epoch_changed(id, *epoch);
+    });
   } else if (auto* users = std::get_if<PresenceUpdateMail>(&mail)) {
     for_each_in(users->room, [&](SubscriptionId id) { listener.presence_changed(id, *users); });
   } else if (auto* page = std::get_if<PresenceListMail>(&mail)) {
@@ -122,10 +125,34 @@ void Port::deliver_ahead(PortListener& listener) {
 
 void Port::deliver(EventRef&& event, PortListener& listener) {
   const Route& to = route(event->room);
-  if (to.to.size() == 1) return listener.event(to.to.front(), std::move(event));
+  if (to.to.size() == 1) {
+    const SubscriptionId id = to.to.front();
+    if (is_news(id, *event)) listener.event(id, std::move(event));
+    return;
+  }
   telling_ = to.to;
   for (std::size_t i = 0; i < telling_.size(); ++i)
-    if (find(telling_[i]) != nullptr) listener.event(telling_[i], event);
+    if (find(telling_[i]) != nullptr && is_news(telling_[i], *event))
+      listener.event(telling_[i], event);
+}
+
+// What the port has missed comes for the room, also to who has joined meanwhile.
+bool Port::is_news(SubscriptionId id, const Event& event) {
+  Subscription& to = slots_[id.index];
+  if (event.offset == 0 || to.pattern) return true;
+  if (event.offset <= to.seen) return false;
+  to.seen = event.offset;
+  return true;
+}
+
+void Port::tell(SubscriptionId id, const GapMail& gap, PortListener& listener) {
+  Subscription& to = slots_[id.index];
+  if (gap.to == 0 || to.pattern) return listener.gap(id, gap);
+  if (gap.to <= to.seen) return;
+  GapMail missed = gap;
+  missed.from = std::max(gap.from, to.seen);
+  to.seen = gap.to;
+  listener.gap(id, missed);
 }
 
 void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
@@ -151,11 +178,12 @@ void Port::subscribed(SubscribedMail&& mail, PortListener& listener) {
   } else {
     make_route(subscription->room).to.push_back(id);
   }
+  subscription->seen = mail.at.offset;
   listener.subscribed(id, mail);
   if (!mail.missed) return;
   for (const EventRef& event : *mail.missed) {
     if (find(id) == nullptr) return;
-    listener.event(id, event);
+    if (is_news(id, *event)) listener.event(id, event);
   }
 }
 

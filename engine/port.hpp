@@ -106,6 +106,7 @@ class Port final {
     std::uint32_t answers_due = 0;  // a pattern is asked of every shard
     bool open = false;
     bool pattern = false;
+    Offset seen = 0;  // of a room by name: it began behind this, or has it
   };
   // Who gets the events of a room.
   struct Route {
@@ -135,6 +136,8 @@ class Port final {
   void handle(ShardMail&& mail, PortListener& listener);
   void deliver_ahead(PortListener& listener);
   void deliver(EventRef&& event, PortListener& listener);
+  [[nodiscard]] bool is_news(SubscriptionId id, const Event& event);
+  void tell(SubscriptionId id, const GapMail& gap, PortListener& listener);
   void subscribed(SubscribedMail&& mail, PortListener& listener);
   Subscription* find(SubscriptionId id);
   [[nodiscard]] Result<void> ask_for(SubscriptionId id, std::optional<Position> recover);

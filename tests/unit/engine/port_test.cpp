@@ -386,6 +386,38 @@ TEST_F(FullPort, HoldsUpNobodyAndGetsWhatItMissedFromHistory) {
   EXPECT_EQ(seen_.lines[id_], numbered(room_, 0, kEvents));
 }
 
+// What the port missed comes once more for all of the room, and is no news to who has it.
+TEST_F(FullPort, OneThatJoinsMeanwhileGetsWhatItAskedForAndNothingTwice) {
+  constexpr std::size_t kEvents = kMailboxMax + kHistory / 2;
+  const Epoch epoch = seen_.answers[id_].at.epoch;
+  publish_elsewhere(room_, kEvents);
+  const auto joined = port_->subscribe(room_, {});
+  const auto recovering = port_->subscribe(room_, Position{epoch, kEvents - 10});
+  ASSERT_TRUE(joined.ok() && recovering.ok());
+  port_->flush();
+  until([&] { return seen_.answers.contains(*joined) && seen_.answers.contains(*recovering); });
+  publish_elsewhere(room_, 1);
+  until([&] { return seen_.lines[id_].size() == kEvents + 1; });
+  EXPECT_EQ(seen_.lines[*joined], Lines{room_ + " 0"}) << "the one behind its answer";
+  Lines tail = numbered(room_, kEvents - 10, kEvents);
+  tail.push_back(room_ + " 0");
+  EXPECT_EQ(seen_.lines[*recovering], tail);
+  EXPECT_TRUE(seen_.gaps.empty());
+}
+
+TEST_F(FullPort, ThatLostSomethingTellsWhoJoinedBehindItOfNoGap) {
+  constexpr std::size_t kEvents = kMailboxMax + kHistory + 1;
+  publish_elsewhere(room_, kEvents);
+  const auto joined = port_->subscribe(room_, {});
+  ASSERT_TRUE(joined.ok());
+  port_->flush();
+  until([&] { return seen_.last_offset == kEvents && seen_.answers.contains(*joined); });
+  publish(room_, "1000");
+  until([&] { return seen_.last_offset == kEvents + 1; });
+  EXPECT_EQ(seen_.gaps.size(), 1U) << "told to the one that missed something";
+  EXPECT_EQ(seen_.lines[*joined], Lines{room_ + " 1000"});
+}
+
 TEST_F(FullPort, IsToldOfTheGapWhereHistoryHasNoMore) {
   constexpr std::size_t kEvents = kMailboxMax + kHistory + 1;
   publish_elsewhere(room_, kEvents);
