@@ -1,8 +1,9 @@
 """Ringcast from Python.
 
-So far: writing events into the outbox, in your own transaction (`ringcast.outbox`), typed events on
-both sides (`ringcast.events`), and the values and errors of the engine's interface. Importing this
-package starts nothing and loads no database driver; its parts are loaded at their first use.
+`Engine` is the engine in this process, or attached to a running `ringcastd`; `Publisher` publishes
+from code without an event loop; `ringcast.outbox` writes events in your own transaction,
+`ringcast.events` has their types, `ringcast.testing` is for tests. Importing this package starts
+nothing and loads no database driver; its parts are loaded at their first use.
 """
 
 # As typing.TYPE_CHECKING for type checkers; importing typing takes longer than all else here.
