@@ -28,10 +28,6 @@ struct CallerHeld {
 };
 using ContextType = HeldType<CallerHeld>;
 
-PyObject* text_of(std::string_view text) {
-  return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
-}
-
 // The same octets for the same thing; Python shows them as text when somebody looks.
 template <class Plain>
 PyObject* octets_of(const Plain& value) {
@@ -67,19 +63,18 @@ PyObject* caller_time(PyObject* self, void*) {
 
 // As the plain class: what leaves the process holds nothing of the engine's.
 PyObject* caller_reduced(PyObject* self, PyObject*) {
-  const auto owned = [](PyObject* made) { return py::reinterpret_steal<py::object>(made); };
   const py::object arguments = py::make_tuple(
-      owned(caller_event(self, nullptr)), owned(caller_user(self, nullptr)),
-      owned(caller_connection(self, nullptr)), py::frozenset(owned(caller_rooms(self, nullptr))),
-      owned(caller_correlation_id(self, nullptr)), owned(caller_idempotency_key(self, nullptr)),
-      owned(caller_time(self, nullptr)));
+      own(caller_event(self, nullptr)), own(caller_user(self, nullptr)),
+      own(caller_connection(self, nullptr)), py::frozenset(own(caller_rooms(self, nullptr))),
+      own(caller_correlation_id(self, nullptr)), own(caller_idempotency_key(self, nullptr)),
+      own(caller_time(self, nullptr)));
   return py::make_tuple(ContextType::base(), arguments).release().ptr();
 }
 
 py::object new_context(CallerHeld&& held) {
   PyObject* made = ContextType::make(std::move(held));
   if (made == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(made);
+  return own(made);
 }
 
 }  // namespace

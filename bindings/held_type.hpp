@@ -7,10 +7,20 @@
 #include <cstring>
 #include <initializer_list>
 #include <new>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace ringcast::bindings {
+
+// For attributes: a new str, or null with an exception set (no memory).
+inline PyObject* text_of(std::string_view text) {
+  return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+}
+// What an attribute has made, or the null that it was.
+inline pybind11::object own(PyObject* made) {
+  return pybind11::reinterpret_steal<pybind11::object>(made);
+}
 
 // A subclass of a plain class with `__slots__` that holds a Value behind them. The slots stay
 // empty: attributes of the same names come first, and are made of the Value when somebody asks.

@@ -25,18 +25,12 @@ PyObject* size_name = nullptr;
 
 Held& held(PyObject* self) { return MessageType::of(self); }
 
-PyObject* text(std::string_view from) {
-  return PyUnicode_FromStringAndSize(from.data(), static_cast<Py_ssize_t>(from.size()));
-}
-
-py::object own(PyObject* made) { return py::reinterpret_steal<py::object>(made); }
-
 PyObject* get_room(PyObject* self, void*) {
   Held& message = held(self);
-  if (!message.room) message.room = own(text(message.event->room));
+  if (!message.room) message.room = own(text_of(message.event->room));
   return Py_XNewRef(message.room.ptr());
 }
-PyObject* get_event(PyObject* self, void*) { return text(held(self).event->type); }
+PyObject* get_event(PyObject* self, void*) { return text_of(held(self).event->type); }
 PyObject* get_offset(PyObject* self, void*) {
   const Offset offset = held(self).event->offset;
   return offset == 0 ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(offset);
@@ -45,8 +39,8 @@ PyObject* get_epoch(PyObject* self, void*) {
   const py::object& epoch = held(self).epoch;
   return Py_NewRef(epoch ? epoch.ptr() : Py_None);
 }
-PyObject* get_id(PyObject* self, void*) { return text(held(self).event->id.text()); }
-PyObject* get_key(PyObject* self, void*) { return text(held(self).event->key); }
+PyObject* get_id(PyObject* self, void*) { return text_of(held(self).event->id.text()); }
+PyObject* get_key(PyObject* self, void*) { return text_of(held(self).event->key); }
 PyObject* get_time(PyObject* self, void*) {
   return PyLong_FromLongLong(held(self).event->time.time_since_epoch().count());
 }
